@@ -1,0 +1,3 @@
+//! The daemon of the embedded rung.
+
+fn main() {}

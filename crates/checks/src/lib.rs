@@ -1,0 +1,1 @@
+//! State checks over a finished run, the same on every rung.

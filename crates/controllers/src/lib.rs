@@ -1,0 +1,1 @@
+//! Controllers that carry out the embedded rung's kinds as processes.

@@ -1,0 +1,1 @@
+//! Image names resolved to environments on this machine.

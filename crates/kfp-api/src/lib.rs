@@ -1,0 +1,1 @@
+//! KFP v2beta1 wire types and client.

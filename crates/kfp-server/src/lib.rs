@@ -1,0 +1,1 @@
+//! KFP's REST API over the pipeline engine.

@@ -1,0 +1,3 @@
+//! Deploys a model version.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! MLflow registry client: versions, stages, aliases, provenance.

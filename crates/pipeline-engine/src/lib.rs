@@ -1,0 +1,1 @@
+//! Runs a pipeline spec on one machine, durably.

@@ -1,0 +1,1 @@
+//! KFP pipeline IR 2.1 as types and rules.

@@ -1,0 +1,3 @@
+//! Command line for rungs, pipelines, runs.
+
+fn main() {}

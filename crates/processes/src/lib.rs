@@ -1,0 +1,1 @@
+//! Processes that outlive the one that started them: identity, shim, exit records.

@@ -1,0 +1,1 @@
+//! The Kubernetes kinds a recipe uses, as types and rules.

@@ -1,0 +1,1 @@
+//! Deploys model versions through InferenceService and HTTPRoute.

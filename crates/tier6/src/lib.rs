@@ -1,0 +1,1 @@
+//! The rungs: bring one up, look at it, take it down.
