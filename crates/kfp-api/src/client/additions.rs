@@ -1,0 +1,60 @@
+//! What our server adds to KFP's API.
+
+use reqwest::Method;
+
+use super::{Client, call, segment};
+use crate::error::KfpError;
+use crate::explanation::CacheExplanation;
+use crate::forecast::Forecast;
+use crate::run::Run;
+
+impl Client {
+    /// What this run would do, without starting it.
+    ///
+    /// # Errors
+    /// [`KfpError::NotSpoken`] by KFP's own server.
+    pub async fn plan(&self, run: &Run) -> Result<Forecast, KfpError> {
+        let request = self.request(Method::POST, "apis/basecamp/v1/plan").json(run);
+        let call = call("Plan", format!("run {}", run.display_name));
+        self.answer(call, request).await.map_err(not_spoken)
+    }
+
+    /// Why a task of a run was taken from the cache, or was not.
+    ///
+    /// # Errors
+    /// [`KfpError::is_not_found`]; [`KfpError::NotSpoken`] by KFP's own server.
+    pub async fn explain_cache(&self, run_id: &str, task: &str) -> Result<CacheExplanation, KfpError> {
+        let path = format!(
+            "apis/basecamp/v1/runs/{}/tasks/{}/cache",
+            segment(run_id),
+            segment(task)
+        );
+        let call = call("ExplainCache", format!("task {task} of run {run_id}"));
+        self.answer(call, self.request(Method::GET, &path))
+            .await
+            .map_err(not_spoken)
+    }
+}
+
+/// grpc-gateway answers an unknown path with code 5 and exactly this message; one that names an object is about the object.
+pub(super) fn not_spoken(error: KfpError) -> KfpError {
+    match error {
+        KfpError::Refused {
+            call,
+            http_status: 404,
+            status,
+        } if status.message == "Not Found" => KfpError::NotSpoken { call },
+        KfpError::Refused {
+            call,
+            http_status: 501,
+            ..
+        } => KfpError::NotSpoken { call },
+        // A proxy before the server, or a plain file server.
+        KfpError::Malformed {
+            call,
+            http_status: 404 | 405,
+            ..
+        } => KfpError::NotSpoken { call },
+        other => other,
+    }
+}
