@@ -206,6 +206,10 @@ pub struct ModelSpec {
     pub runtime_version: Option<String>,
     /// The container's image, instead of the runtime's.
     pub image: Option<String>,
+    /// When that image is pulled.
+    pub image_pull_policy: Option<String>,
+    /// Its folder.
+    pub working_dir: Option<String>,
     /// Its program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,

@@ -9,6 +9,9 @@
 #![allow(clippy::duplicated_attributes)]
 
 pub mod cluster_serving_runtime;
+mod config;
+mod definition;
+pub mod embedded;
 pub mod experiment;
 mod field_error;
 pub mod http_route;
@@ -19,6 +22,7 @@ pub mod ray_job;
 mod schema;
 
 pub use cluster_serving_runtime::ClusterServingRuntime;
+pub use definition::{Column, Definition, definitions};
 pub use experiment::Experiment;
 pub use field_error::FieldError;
 pub use http_route::HttpRoute;
