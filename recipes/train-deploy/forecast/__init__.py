@@ -1,0 +1,1 @@
+"""The model: what it is, how it is fitted, and what it is compared with."""

@@ -1,0 +1,1 @@
+"""The lakehouse's table of commits: what is read into it, and how it is kept."""
