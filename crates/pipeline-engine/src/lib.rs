@@ -1,1 +1,18 @@
-//! Runs a pipeline spec on one machine, durably.
+//! Runs a pipeline spec on one machine, durably: plan, schedule, launch, cache, record, resume.
+//!
+//! [`Engine::open`] recovers whatever an earlier engine on the same folders left: it attaches to attempts that still
+//! run, reads what ended meanwhile, and goes on. A task that has ended is never run again.
+
+mod config;
+mod engine;
+mod error;
+mod events;
+mod layout;
+mod model;
+mod store;
+
+pub use config::{Capacity, Data, EngineConfig, EnvironmentError, EnvironmentSource, NoEnvironment};
+pub use engine::{Engine, WithVersions};
+pub use error::EngineError;
+pub use events::{Event, Happening};
+pub use model::*;

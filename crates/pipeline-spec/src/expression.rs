@@ -203,6 +203,10 @@ impl Selector {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that `add_function` takes"
+)]
 fn parse_json(text: Arc<String>) -> Result<Cel, ExecutionError> {
     serde_json::from_str(&text)
         .map(|value| to_cel(&value))

@@ -1,0 +1,20 @@
+//! What the engine is asked with and what it answers: plain data.
+
+mod cache;
+mod id;
+mod list;
+mod pipeline;
+mod run;
+mod task;
+
+pub use cache::{CacheDecision, CacheExplanation, Difference, Forecast, ForecastTask, Outlook};
+pub use id::{ArtifactId, ExperimentId, InvalidId, PipelineId, RunId, TaskId, VersionId};
+pub use list::{Comparison, Direction, ListOptions, Page, Predicate, PredicateValue, Sort};
+pub use pipeline::{
+    Experiment, NewExperiment, NewPipeline, NewVersion, PipelineRecord, StorageState, VersionRecord,
+};
+pub use run::{NewRun, PipelineSource, RunRecord, RunState, RunTransition, VersionReference};
+pub use task::{
+    ArtifactRecord, Attempt, AttemptState, BoundArtifact, BoundParameter, Origin, TaskKind, TaskRecord,
+    TaskState, TaskTransition,
+};

@@ -1,0 +1,107 @@
+//! Why a task ran or did not, and what would run.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::id::{RunId, TaskId};
+
+/// Why a task ran or did not.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CacheExplanation {
+    /// Its run.
+    pub run: RunId,
+    /// The task.
+    pub task: TaskId,
+    /// Its place in the run.
+    pub scope_path: String,
+    /// What was decided.
+    pub decision: CacheDecision,
+    /// Why, for people.
+    pub reason: String,
+    /// Digest of its key.
+    pub fingerprint: Option<String>,
+    /// All that went into the key.
+    pub key: Option<Value>,
+    /// The run whose outputs were taken, or whose key is nearest.
+    pub other_run: Option<RunId>,
+    /// How the key differs from that run's; empty for a hit.
+    pub differences: Vec<Difference>,
+}
+
+/// What was decided for a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheDecision {
+    /// Its outputs were taken from the cache.
+    Hit,
+    /// It ran.
+    Miss,
+    /// It is never cached.
+    Off,
+    /// It has not begun, or was skipped.
+    Open,
+}
+
+/// A field of a key that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The field, for people: `parameter x`, `image`, `artifact train`.
+    pub field: String,
+    /// What it was, as JSON; `None` where the field is new.
+    pub was: Option<String>,
+    /// What it is, as JSON; `None` where the field is gone.
+    pub is: Option<String>,
+}
+
+impl std::fmt::Display for Difference {
+    /// `parameter x: 3 → 4`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (was, is) = (
+            self.was.as_deref().unwrap_or("absent"),
+            self.is.as_deref().unwrap_or("absent"),
+        );
+        write!(f, "{}: {was} → {is}", self.field)
+    }
+}
+
+/// What a run would do: a line per task, in an order in which they could run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Forecast {
+    /// The tasks.
+    pub tasks: Vec<ForecastTask>,
+}
+
+/// What a task would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ForecastTask {
+    /// Its name in the DAG.
+    pub name: String,
+    /// Its place in the run.
+    pub scope_path: String,
+    /// What it would do.
+    pub outlook: Outlook,
+    /// Why, for people.
+    pub reason: String,
+    /// Digest of its key, where all its inputs are known.
+    pub fingerprint: Option<String>,
+    /// The run whose outputs a hit would take, or that is taken to tell the outputs of a task that is never cached.
+    pub from_run: Option<RunId>,
+    /// How its key differs from the nearest earlier one.
+    pub differences: Vec<Difference>,
+}
+
+/// What a task would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outlook {
+    /// Its outputs would be taken from the cache.
+    Hit,
+    /// It is cached and would run.
+    Miss,
+    /// It is never cached and would run.
+    Runs,
+    /// It would be skipped.
+    Skips,
+    /// It depends on what a task before it hands back.
+    Depends,
+}

@@ -1,0 +1,74 @@
+//! The engine's rows, in SQLite: what is not here has not happened.
+//!
+//! One thread writes; transitions that are ready together share a commit. Reads go through connections of their own.
+
+mod experiments;
+mod list;
+mod packages;
+mod pipelines;
+mod read;
+mod row;
+mod runs;
+mod schema;
+mod tasks;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::error::EngineError;
+
+pub(crate) use list::Listing;
+pub(crate) use row::{Json, from_json, micros, time, to_json};
+pub(crate) use tasks::Bound;
+
+/// The database of an engine. A clone is the same database.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    writer: write::Writer,
+    readers: Arc<read::Readers>,
+}
+
+impl Store {
+    /// Opens the database of that path, made or brought up to date where need be.
+    pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
+        let mut connection = Connection::open(path)?;
+        schema::prepare(&mut connection, path)?;
+        Ok(Self {
+            writer: write::Writer::start(connection)?,
+            readers: Arc::new(read::Readers::of(path)),
+        })
+    }
+
+    /// Runs `work` in the next commit, and returns once that is durable. Where `work` fails nothing of it stays.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, EngineError> + Send + 'static,
+    {
+        self.writer.write(work).await
+    }
+
+    /// Runs `work` on a reading connection, on a thread that may block.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, EngineError> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        match tokio::task::spawn_blocking(move || readers.with(work)).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(EngineError::Closed),
+            },
+        }
+    }
+
+    /// Ends the writer once all that was asked of it is durable.
+    pub(crate) async fn close(&self) {
+        self.writer.close().await;
+    }
+}
