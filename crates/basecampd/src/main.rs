@@ -1,3 +1,40 @@
 //! The daemon of the embedded rung.
 
-fn main() {}
+mod admin;
+mod daemon;
+mod lifecycle;
+mod ports;
+mod services;
+mod supervisor;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The daemon of the embedded rung. `cargo xtask up` starts it.
+#[derive(Parser)]
+#[command(version)]
+enum Command {
+    /// Runs the daemon until it is told to stop (SIGTERM). Its services go on without it.
+    Run {
+        /// The state folder.
+        #[arg(long)]
+        state_dir: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    // Before anything else: this may be the supervisor of one process, which has no time to lose.
+    if let Some(code) = processes::run_if_shim() {
+        return code;
+    }
+    let Command::Run { state_dir } = Command::parse();
+    match daemon::run(&state_dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -133,7 +133,8 @@ pub async fn terminate(identity: &ProcessIdentity, grace: Duration) -> Result<()
     }
 }
 
-async fn ended(identity: &ProcessIdentity) -> Result<(), ProcessError> {
+/// Waits until the process has ended, without polling, and reaps it where it is a child of the caller.
+pub(crate) async fn ended(identity: &ProcessIdentity) -> Result<(), ProcessError> {
     let Some(pidfd) = identity.pidfd().map_err(ProcessError::system(identity.pid))? else {
         return Ok(());
     };

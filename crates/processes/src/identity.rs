@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::error::ProcessError;
 use crate::table::Row;
 
 /// A process id says which process only together with the moment it started and the boot it started in.
@@ -54,6 +55,15 @@ impl ProcessIdentity {
             Err(rustix::io::Errno::SRCH) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Waits until it has ended, without polling, and reaps it where it is a child of the caller. To be called inside
+    /// a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ProcessError::System`].
+    pub async fn ended(&self) -> Result<(), ProcessError> {
+        crate::attach::ended(self).await
     }
 
     /// A descriptor that stays with this process, readable once it has ended. `None` where it is gone.

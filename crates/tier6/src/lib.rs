@@ -1,1 +1,19 @@
 //! The rungs: bring one up, look at it, take it down.
+//!
+//! A rung is anything that yields an endpoints document. Each rung is a room beside [`embedded`]; nothing outside this
+//! crate branches on which one is up.
+
+mod daemon;
+pub mod embedded;
+mod environment;
+mod error;
+mod image;
+mod service;
+mod state_dir;
+
+pub use daemon::{DaemonLock, DaemonRecord, build_id};
+pub use environment::child_environment;
+pub use error::Tier6Error;
+pub use image::publish_image;
+pub use service::{SERVICES_PATH, ServiceState, ServiceStatus};
+pub use state_dir::{STATE_DIR_VARIABLE, StateDir};

@@ -1,0 +1,209 @@
+//! Bringing the embedded rung up.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use endpoints::Endpoints;
+use futures::StreamExt;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::{tail, watch};
+use crate::daemon::{DaemonRecord, build_id};
+use crate::error::Tier6Error;
+use crate::service::{ServiceState, ServiceStatus};
+use crate::state_dir::StateDir;
+
+/// How long the services may take together; the slowest takes a quarter of a minute on two cores.
+const SERVICES_DEADLINE: Duration = Duration::from_secs(300);
+/// How long the daemon may take to serve its API.
+const DAEMON_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What happens on the way up.
+#[derive(Clone, Debug)]
+pub enum Progress<'a> {
+    /// No daemon ran; one has been started.
+    DaemonStarted,
+    /// A daemon of this build runs already.
+    DaemonJoined,
+    /// A daemon of another build ran; this build's has taken its place.
+    DaemonReplaced,
+    /// A service, first as it is, then at each change.
+    Service(&'a ServiceStatus),
+}
+
+/// The rung is up.
+#[derive(Clone, Debug)]
+pub struct UpReport {
+    /// Where everything is.
+    pub endpoints: Endpoints,
+    /// The services, all ready.
+    pub services: Vec<ServiceStatus>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Starts or joins the daemon, and returns as soon as every service is ready or one has failed.
+///
+/// `basecampd` is the daemon's program. May be interrupted and repeated; twice is once.
+///
+/// # Errors
+/// [`Tier6Error::NoPython`] before anything is started; [`Tier6Error::DaemonDown`], [`Tier6Error::ServiceFailed`] with
+/// the last lines of the log; [`Tier6Error::Timeout`].
+pub async fn up(
+    state: &StateDir,
+    basecampd: &Path,
+    mut progress: impl FnMut(Progress<'_>),
+) -> Result<UpReport, Tier6Error> {
+    let start = Instant::now();
+    state.python()?;
+    let build = build_id(basecampd)?;
+    let running = DaemonRecord::of_running(state)?;
+    let told = match &running {
+        Some(record) if record.build == build => Progress::DaemonJoined,
+        Some(record) => {
+            // Its children stay: the successor adopts them.
+            processes::terminate(&record.identity, Duration::from_secs(10)).await?;
+            Progress::DaemonReplaced
+        }
+        None => Progress::DaemonStarted,
+    };
+    let record = match running {
+        Some(record) if record.build == build => record,
+        _ => start_daemon(state, basecampd).await?,
+    };
+    progress(told);
+    let waited = tokio::time::timeout(SERVICES_DEADLINE, all_ready(state, &record, &mut progress)).await;
+    let services = match waited {
+        Ok(services) => services?,
+        Err(_) => {
+            let waiting = watch::services(&record.url)
+                .await?
+                .into_iter()
+                .filter(|service| service.state != ServiceState::Ready)
+                .map(|service| {
+                    let message = service.message.unwrap_or_default();
+                    format!("{} ({}; {message})", service.name, service.state)
+                });
+            return Err(Tier6Error::Timeout {
+                seconds: SERVICES_DEADLINE.as_secs(),
+                waiting: waiting.collect::<Vec<_>>().join(", "),
+            });
+        }
+    };
+    Ok(UpReport {
+        endpoints: Endpoints::read(&state.endpoints())?,
+        services,
+        elapsed: start.elapsed(),
+    })
+}
+
+async fn all_ready(
+    state: &StateDir,
+    record: &DaemonRecord,
+    progress: &mut impl FnMut(Progress<'_>),
+) -> Result<Vec<ServiceStatus>, Tier6Error> {
+    let mut known: BTreeMap<String, ServiceStatus> = watch::services(&record.url)
+        .await?
+        .into_iter()
+        .map(|service| (service.name.clone(), service))
+        .collect();
+    let mut changes = watch::changes(&record.url).await?;
+    while !known.values().all(|service| service.state == ServiceState::Ready) {
+        let Some(change) = changes.next().await else {
+            return Err(daemon_down(state, "it ended while services were starting"));
+        };
+        let service = change?;
+        progress(Progress::Service(&service));
+        if service.state == ServiceState::Failed {
+            return Err(Tier6Error::ServiceFailed {
+                tail: tail(&service.log),
+                reason: service.message.unwrap_or_default(),
+                hint: if service.hint.is_empty() {
+                    String::new()
+                } else {
+                    format!("\n{}", service.hint)
+                },
+                name: service.name,
+                log: service.log,
+            });
+        }
+        known.insert(service.name.clone(), service);
+    }
+    Ok(known.into_values().collect())
+}
+
+async fn start_daemon(state: &StateDir, basecampd: &Path) -> Result<DaemonRecord, Tier6Error> {
+    let log = state.log("basecampd");
+    std::fs::create_dir_all(state.logs()).map_err(Tier6Error::file(state.logs()))?;
+    let stderr = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(&log)
+        .map_err(Tier6Error::file(&log))?;
+    let mut command = std::process::Command::new(basecampd);
+    command
+        .arg("run")
+        .arg("--state-dir")
+        .arg(state.root())
+        // The user's proxy variables, and whatever else steers a client, stay outside.
+        .env_clear()
+        .envs(
+            ["PATH", "RUST_LOG", "RUST_BACKTRACE"]
+                .map(|key| (key, std::env::var_os(key).unwrap_or_default())),
+        )
+        .env(processes::MARK_VARIABLE, state.mark()?)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .current_dir("/");
+    let mut child = command.spawn().map_err(|source| Tier6Error::Program {
+        program: basecampd.to_owned(),
+        source,
+    })?;
+    let stdout = child.stdout.take().expect("invariant: standard output is a pipe");
+    let stdout = tokio::process::ChildStdout::from_std(stdout).map_err(Tier6Error::file(&log))?;
+    let mut said = String::new();
+    // One line, once its API is served, or because another daemon was faster.
+    let line = tokio::time::timeout(DAEMON_DEADLINE, BufReader::new(stdout).read_line(&mut said)).await;
+    match line {
+        Err(_) => Err(daemon_down(
+            state,
+            &format!("it did not serve its API within {} s", DAEMON_DEADLINE.as_secs()),
+        )),
+        Ok(_) if said.is_empty() => {
+            let how = child
+                .wait()
+                .map_or_else(|error| error.to_string(), |status| status.to_string());
+            Err(daemon_down(state, &format!("it ended with {how}")))
+        }
+        Ok(_) => recorded(state).await,
+    }
+}
+
+/// The daemon's record; where another `up` started it at the same moment it appears a little later.
+async fn recorded(state: &StateDir) -> Result<DaemonRecord, Tier6Error> {
+    let deadline = Instant::now() + DAEMON_DEADLINE;
+    loop {
+        if let Some(record) = DaemonRecord::of_running(state)? {
+            return Ok(record);
+        }
+        if Instant::now() > deadline {
+            return Err(daemon_down(
+                state,
+                "another daemon holds the lock, but serves nothing",
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn daemon_down(state: &StateDir, reason: &str) -> Tier6Error {
+    let log = state.log("basecampd");
+    Tier6Error::DaemonDown {
+        reason: reason.to_owned(),
+        tail: tail(&log),
+        log,
+    }
+}
