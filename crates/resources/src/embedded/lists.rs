@@ -10,7 +10,6 @@ const PROCESS: &[&str] = &[
     "args",
     "env",
     "envFrom",
-    "workingDir",
     "resources",
 ];
 
@@ -27,7 +26,6 @@ const SERVER: &[&str] = &[
 const PREDICTOR: &[&str] = &[
     "name",
     "minReplicas",
-    "timeout",
     "labels",
     "annotations",
     "serviceAccountName",
@@ -50,7 +48,6 @@ pub(super) const EXPERIMENT: Support = Support {
                 "maxTrialCount",
                 "maxFailedTrialCount",
                 "metricsCollectorSpec.source.filter",
-                "metricsCollectorSpec.source.fileSystemPath",
             ],
         ),
         (
@@ -96,9 +93,9 @@ pub(super) const EXPERIMENT: Support = Support {
     values: &[
         (
             "spec.algorithm.algorithmName",
-            &["random", "grid", "tpe", "multivariate-tpe", "sobol"],
+            &["random", "tpe", "multivariate-tpe"],
         ),
-        ("spec.metricsCollectorSpec.collector.kind", &["StdOut", "File"]),
+        ("spec.metricsCollectorSpec.collector.kind", &["StdOut"]),
         ("spec.resumePolicy", &["Never"]),
         ("spec.trialTemplate.trialSpec.apiVersion", &["batch/v1"]),
         ("spec.trialTemplate.trialSpec.kind", &["Job"]),
@@ -116,12 +113,16 @@ pub(super) const EXPERIMENT: Support = Support {
             "leave it out: a Job's own condition holds",
         ),
         (
+            "spec.metricsCollectorSpec.source.fileSystemPath",
+            "use the StdOut collector",
+        ),
+        (
             "spec.metricsCollectorSpec.source.httpGet",
-            "use the StdOut or File collector",
+            "use the StdOut collector",
         ),
         (
             "spec.metricsCollectorSpec.collector.customCollector",
-            "use the StdOut or File collector",
+            "use the StdOut collector",
         ),
     ],
 };
