@@ -19,6 +19,9 @@ use crate::backends::{Table, url};
 /// Traefik's own entry point, where it answers for itself (`--ping`), and the service that answers there.
 const OWN_ENTRY_POINT: &str = "traefik";
 const PING: &str = "ping@internal";
+/// How long Traefik keeps a connection that nothing goes over: less than kserve's server does (65 s), so that no request
+/// goes to a closed one.
+const IDLE: &str = "30s";
 
 /// A route as Traefik gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +47,12 @@ struct Document {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Http {
     routers: BTreeMap<String, Router>,
     services: BTreeMap<String, TraefikService>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    servers_transports: BTreeMap<String, Transport>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,7 +69,28 @@ struct Router {
 #[serde(rename_all = "camelCase")]
 enum TraefikService {
     Weighted { services: Vec<Weighted> },
-    LoadBalancer { servers: Vec<Server> },
+    LoadBalancer(LoadBalancer),
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoadBalancer {
+    servers: Vec<Server>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    servers_transport: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Transport {
+    forwarding_timeouts: ForwardingTimeouts,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ForwardingTimeouts {
+    response_header_timeout: String,
+    idle_conn_timeout: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,7 +107,7 @@ struct Server {
 impl Http {
     fn ports(&self) -> BTreeSet<u16> {
         let servers = self.services.values().filter_map(|service| match service {
-            TraefikService::LoadBalancer { servers } => Some(servers),
+            TraefikService::LoadBalancer(balancer) => Some(&balancer.servers),
             TraefikService::Weighted { .. } => None,
         });
         let port = |server: &Server| server.url.rsplit_once(':')?.1.parse().ok();
@@ -168,6 +195,7 @@ fn document(route: &HttpRoute, table: &Table, suffix: &str) -> Result<Document, 
     let mut http = Http {
         routers: BTreeMap::new(),
         services: BTreeMap::new(),
+        servers_transports: BTreeMap::new(),
     };
     for (index, rule) in route.spec.rules.iter().enumerate() {
         refuse_the_unsupported(index, rule)?;
@@ -191,11 +219,19 @@ fn document(route: &HttpRoute, table: &Table, suffix: &str) -> Result<Document, 
                 },
             );
         }
+        let transport = transport(rule).map(|transport| {
+            http.servers_transports.insert(service.clone(), transport);
+            service.clone()
+        });
         let mut weighted = Vec::new();
         for (number, backend) in rule.backend_refs.iter().enumerate() {
             let own = format!("{name}-{index}-backend-{number}{suffix}");
+            let balancer = LoadBalancer {
+                servers: servers(&namespace, backend, table),
+                servers_transport: transport.clone(),
+            };
             http.services
-                .insert(own.clone(), load_balancer(&namespace, backend, table));
+                .insert(own.clone(), TraefikService::LoadBalancer(balancer));
             let weight = backend.weight.unwrap_or(DEFAULT_WEIGHT);
             if weight > 0 {
                 weighted.push(Weighted { name: own, weight });
@@ -203,7 +239,7 @@ fn document(route: &HttpRoute, table: &Table, suffix: &str) -> Result<Document, 
         }
         // Nobody has a share: like a Service without anybody ready, 503.
         let answering = match weighted.is_empty() {
-            true => TraefikService::LoadBalancer { servers: Vec::new() },
+            true => TraefikService::LoadBalancer(LoadBalancer::default()),
             false => TraefikService::Weighted { services: weighted },
         };
         http.services.insert(service, answering);
@@ -211,21 +247,33 @@ fn document(route: &HttpRoute, table: &Table, suffix: &str) -> Result<Document, 
     Ok(Document { http })
 }
 
-fn load_balancer(namespace: &str, backend: &HttpBackendRef, table: &Table) -> TraefikService {
+fn servers(namespace: &str, backend: &HttpBackendRef, table: &Table) -> Vec<Server> {
     let ports = table.get(&(namespace.to_owned(), backend.name.clone()));
-    let servers = ports
-        .into_iter()
-        .flatten()
-        .map(|port| Server { url: url(*port) })
-        .collect();
-    TraefikService::LoadBalancer { servers }
+    let server = |port: &u16| Server { url: url(*port) };
+    ports.into_iter().flatten().map(server).collect()
+}
+
+/// The rule's time limit: Traefik ends a request with 504 whose answer has not begun by then. Zero is none.
+fn transport(rule: &HttpRouteRule) -> Option<Transport> {
+    let timeouts = rule.timeouts.as_ref()?;
+    // One attempt is all there is, and its limit is never the longer one.
+    let limit = timeouts.backend_request.as_ref().or(timeouts.request.as_ref())?;
+    let is_zero = limit
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .all(|digit| digit == b'0');
+    (!is_zero).then(|| Transport {
+        forwarding_timeouts: ForwardingTimeouts {
+            response_header_timeout: limit.clone(),
+            idle_conn_timeout: IDLE.to_owned(),
+        },
+    })
 }
 
 fn refuse_the_unsupported(index: usize, rule: &HttpRouteRule) -> Result<(), Refusal> {
     let at = format!("spec.rules[{index}]");
     for (field, set) in [
         ("filters", !rule.filters.is_empty()),
-        ("timeouts", rule.timeouts.is_some()),
         ("retry", rule.retry.is_some()),
         ("sessionPersistence", rule.session_persistence.is_some()),
         (

@@ -125,7 +125,6 @@ fn hosts_join_every_match() {
 
 #[rstest]
 #[case(json!({"rules": [{"filters": [{"type": "URLRewrite"}]}]}), "spec.rules[0].filters: it is not carried out on this rung")]
-#[case(json!({"rules": [{"timeouts": {"request": "1s"}}]}), "spec.rules[0].timeouts: it is not carried out on this rung")]
 #[case(json!({"rules": [{"matches": [{"path": {"type": "RegularExpression", "value": "/.*"}}]}]}), "spec.rules[0].matches[0].path.type: RegularExpression is not carried out on this rung")]
 #[case(json!({"rules": [{"matches": [{"headers": [{"name": "h", "type": "RegularExpression", "value": ".*"}]}]}]}), "spec.rules[0].matches[0].headers: RegularExpression is not carried out on this rung")]
 #[case(json!({"rules": [{"matches": [{"path": {"value": "/`) || Path(`/"}}]}]}), "spec.rules[0].matches[0].path.value: \"/`) || Path(`/\" is not carried out on this rung")]
@@ -162,4 +161,19 @@ fn another_port_is_another_witness() {
     assert_eq!(before.ports, BTreeSet::from([41001, 41002]));
     assert_eq!(ports_of(&after.text), BTreeSet::from([41009]));
     assert_eq!(ports_of("http: {}"), BTreeSet::new());
+}
+
+#[rstest]
+#[case(json!({"request": "30s", "backendRequest": "1m30s"}), Some("1m30s"))]
+#[case(json!({"request": "30s"}), Some("30s"))]
+#[case(json!({"request": "0s"}), None)]
+#[case(json!({}), None)]
+fn time_limits(#[case] timeouts: Value, #[case] expected: Option<&str>) {
+    let backends = json!([{"name": "commits-predictor", "port": 80}]);
+    let document = document_of(&json!({"rules": [{"backendRefs": backends, "timeouts": timeouts}]}));
+    let transport =
+        &document["http"]["services"]["serving-commits-0-backend-0"]["loadBalancer"]["serversTransport"];
+    let limit = &document["http"]["serversTransports"]["serving-commits-0"]["forwardingTimeouts"]["responseHeaderTimeout"];
+    assert_eq!(limit.as_str(), expected);
+    assert_eq!(transport.as_str(), expected.map(|_| "serving-commits-0"));
 }
