@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use futures::Stream;
 use indexmap::IndexMap;
-use jiff::Timestamp;
 use pipeline_spec::support::Standing;
 use pipeline_spec::{Limits, Pipeline, bind_parameters};
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use crate::clock;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::events::Event;
@@ -49,7 +49,7 @@ impl Engine {
             std::fs::create_dir_all(folder).map_err(EngineError::file(folder))?;
         }
         let store = Store::open(&config.database)?;
-        store.ensure_default_experiment(Timestamp::now()).await?;
+        store.ensure_default_experiment(clock::now()).await?;
         let (events, _) = broadcast::channel(4096);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -95,10 +95,7 @@ impl Engine {
             return Err(EngineError::Invalid("a pipeline needs a name".to_owned()));
         }
         let json = package.map(|package| package.to_json());
-        self.inner
-            .store
-            .insert_pipeline(new, json, Timestamp::now())
-            .await
+        self.inner.store.insert_pipeline(new, json, clock::now()).await
     }
 
     /// Makes a version of a pipeline. An empty name is made from the pipeline's and the time.
@@ -114,7 +111,7 @@ impl Engine {
         let json = parse(&new.package)?.to_json();
         self.inner
             .store
-            .insert_version(pipeline, new, json, Timestamp::now())
+            .insert_version(pipeline, new, json, clock::now())
             .await
     }
 
@@ -208,7 +205,7 @@ impl Engine {
         if new.display_name.is_empty() {
             return Err(EngineError::Invalid("an experiment needs a name".to_owned()));
         }
-        self.inner.store.insert_experiment(new, Timestamp::now()).await
+        self.inner.store.insert_experiment(new, clock::now()).await
     }
 
     /// An experiment.
@@ -284,7 +281,7 @@ impl Engine {
         let notices = supported(&pipeline)?;
         bind_parameters(&pipeline.spec().root.inputs, &new.parameters)?;
         let experiment = store.experiment_for_run(new.experiment).await?;
-        let now = Timestamp::now();
+        let now = clock::now();
         let id = new.id.unwrap_or_else(RunId::random);
         let record = RunRecord {
             id,

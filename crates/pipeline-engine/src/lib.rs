@@ -3,12 +3,18 @@
 //! [`Engine::open`] recovers whatever an earlier engine on the same folders left: it attaches to attempts that still
 //! run, reads what ended meanwhile, and goes on. A task that has ended is never run again.
 
+mod bind;
+mod cache;
+mod clock;
 mod config;
+mod decide;
 mod engine;
 mod error;
 mod events;
 mod layout;
 mod model;
+mod program;
+mod quantity;
 mod store;
 
 pub use config::{Capacity, Data, EngineConfig, EnvironmentError, EnvironmentSource, NoEnvironment};

@@ -3,6 +3,7 @@
 //! One thread writes; transitions that are ready together share a commit. Reads go through connections of their own.
 
 mod experiments;
+mod journal;
 mod list;
 mod packages;
 mod pipelines;
@@ -20,9 +21,13 @@ use rusqlite::Connection;
 
 use crate::error::EngineError;
 
-pub(crate) use list::Listing;
-pub(crate) use row::{Json, from_json, micros, time, to_json};
-pub(crate) use tasks::Bound;
+#[cfg(test)]
+pub(crate) use journal::apply;
+#[cfg(test)]
+pub(crate) use {
+    experiments::insert as insert_experiment, runs::insert as insert_run, runs::with_package,
+    schema::prepare, tasks::of_run,
+};
 
 /// The database of an engine. A clone is the same database.
 #[derive(Debug, Clone)]

@@ -25,9 +25,10 @@ mod validate;
 
 pub use error::{Problem, SpecError};
 pub use limits::Limits;
-pub use parameter::{ParameterError, bind_parameters, canonical, coerce, from_text, to_text};
+pub use parameter::{ParameterError, admit, bind_parameters, canonical, coerce, from_text, to_text};
 pub use pipeline::Pipeline;
 pub use position::{Path, Position, Step};
 pub use task_io::{
-    ArtifactList, ExecutorInput, ExecutorOutput, InvalidOutput, OutputParameter, RuntimeArtifact,
+    ArtifactList, ExecutorInput, ExecutorOutput, Inputs, InvalidOutput, OutputParameter, Outputs,
+    RuntimeArtifact,
 };

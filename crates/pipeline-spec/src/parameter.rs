@@ -196,7 +196,7 @@ fn kind(value: &Value) -> &'static str {
 ///
 /// # Errors
 /// [`ParameterError::Literal`].
-pub(crate) fn admit(name: &str, value: &Value, spec: &ParameterInput) -> Result<(), ParameterError> {
+pub fn admit(name: &str, value: &Value, spec: &ParameterInput) -> Result<(), ParameterError> {
     if spec.literals.is_empty()
         || spec
             .literals

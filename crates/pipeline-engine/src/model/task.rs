@@ -190,6 +190,8 @@ pub struct ArtifactRecord {
     pub digest: Option<String>,
     /// Its bytes in all.
     pub size: u64,
+    /// When a file of it was last written, in nanoseconds since the Unix epoch; 0 without bytes on this machine.
+    pub modified_ns: i64,
     /// Its properties.
     pub metadata: Map<String, Value>,
 }
@@ -223,6 +225,8 @@ pub enum AttemptState {
     Failed,
     /// It was stopped.
     Canceled,
+    /// It did not begin: the engine was killed before it could begin it. It is begun again.
+    NeverStarted,
     /// What became of it is unknown: the machine went down, or its supervisor was killed. It is tried again.
     Lost,
 }

@@ -81,7 +81,11 @@ pub(super) fn default(connection: &Connection) -> Result<Experiment, EngineError
     find_named(connection, DEFAULT)
 }
 
-fn insert(connection: &Connection, new: NewExperiment, now: Timestamp) -> Result<Experiment, EngineError> {
+pub(crate) fn insert(
+    connection: &Connection,
+    new: NewExperiment,
+    now: Timestamp,
+) -> Result<Experiment, EngineError> {
     let experiment = Experiment {
         id: ExperimentId::random(),
         display_name: new.display_name,

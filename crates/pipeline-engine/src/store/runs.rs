@@ -117,6 +117,53 @@ fn package_of(connection: &Connection, id: RunId) -> Result<String, EngineError>
     Ok(text)
 }
 
+/// Makes a run; `false` where it is there already.
+pub(crate) fn insert(
+    connection: &Connection,
+    record: &RunRecord,
+    package: &str,
+) -> Result<bool, EngineError> {
+    let digest = packages::keep(connection, package)?;
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO runs (id, name, display_name, description, pipeline_name, pipeline_id, version_id, \
+             package, experiment_id, parameters, pipeline_root, service_account, storage_state, state, \
+             history, created_at, scheduled_at, notices) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
+             ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            record.id.to_string(),
+            record.name,
+            record.display_name,
+            record.description,
+            record.pipeline_name,
+            record.version.map(|version| version.pipeline.to_string()),
+            record.version.map(|version| version.version.to_string()),
+            digest,
+            record.experiment.to_string(),
+            Json(&record.parameters),
+            record.pipeline_root,
+            record.service_account,
+            to_json(&record.storage_state),
+            to_json(&record.state),
+            Json(&record.history),
+            micros(record.created_at),
+            micros(record.scheduled_at),
+            Json(&record.notices),
+        ])?;
+    connection.execute(
+        "UPDATE experiments SET last_run_created_at = MAX(COALESCE(last_run_created_at, 0), ?2) WHERE id = ?1",
+        params![record.experiment.to_string(), micros(record.created_at)],
+    )?;
+    Ok(inserted > 0)
+}
+
+/// A run and the text of its package.
+pub(crate) fn with_package(connection: &Connection, id: RunId) -> Result<(RunRecord, String), EngineError> {
+    Ok((find(connection, id)?, package_of(connection, id)?))
+}
+
 impl Store {
     /// The text of a package a run is to be made of, and the version it belongs to.
     pub(crate) async fn source(
@@ -165,43 +212,8 @@ impl Store {
 
     /// Makes a run; `false` where it is there already.
     pub(crate) async fn insert_run(&self, record: RunRecord, package: String) -> Result<bool, EngineError> {
-        self.write(move |connection| {
-            let digest = packages::keep(connection, &package)?;
-            let inserted = connection
-                .prepare_cached(
-                    "INSERT INTO runs (id, name, display_name, description, pipeline_name, pipeline_id, version_id, \
-                     package, experiment_id, parameters, pipeline_root, service_account, storage_state, state, \
-                     history, created_at, scheduled_at, notices) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
-                     ON CONFLICT (id) DO NOTHING",
-                )?
-                .execute(params![
-                    record.id.to_string(),
-                    record.name,
-                    record.display_name,
-                    record.description,
-                    record.pipeline_name,
-                    record.version.map(|version| version.pipeline.to_string()),
-                    record.version.map(|version| version.version.to_string()),
-                    digest,
-                    record.experiment.to_string(),
-                    Json(&record.parameters),
-                    record.pipeline_root,
-                    record.service_account,
-                    to_json(&record.storage_state),
-                    to_json(&record.state),
-                    Json(&record.history),
-                    micros(record.created_at),
-                    micros(record.scheduled_at),
-                    Json(&record.notices),
-                ])?;
-            connection.execute(
-                "UPDATE experiments SET last_run_created_at = MAX(COALESCE(last_run_created_at, 0), ?2) WHERE id = ?1",
-                params![record.experiment.to_string(), micros(record.created_at)],
-            )?;
-            Ok(inserted > 0)
-        })
-        .await
+        self.write(move |connection| insert(connection, &record, &package))
+            .await
     }
 
     /// A run with its package as JSON.
@@ -214,12 +226,6 @@ impl Store {
             Ok(record)
         })
         .await
-    }
-
-    /// A run and the text of its package.
-    pub(crate) async fn run_and_package(&self, id: RunId) -> Result<(RunRecord, String), EngineError> {
-        self.read(move |connection| Ok((find(connection, id)?, package_of(connection, id)?)))
-            .await
     }
 
     pub(crate) async fn runs(

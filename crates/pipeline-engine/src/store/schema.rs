@@ -145,7 +145,7 @@ CREATE TABLE events (
 ";
 
 /// Sets a connection up and brings the tables up to date.
-pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
+pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A commit is on the disk when it returns.
     connection.pragma_update(None, "synchronous", "FULL")?;

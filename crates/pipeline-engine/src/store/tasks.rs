@@ -4,20 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::row::{Json, optional_parsed, optional_time, parsed, state, time};
+use crate::bind::Bound;
 use crate::error::EngineError;
 use crate::layout;
-use crate::model::{Attempt, BoundArtifact, BoundParameter, RunId, TaskId, TaskRecord};
-
-/// Parameters and artifacts of one side of a task, as a column holds them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Bound {
-    pub(crate) parameters: Vec<BoundParameter>,
-    pub(crate) artifacts: Vec<BoundArtifact>,
-}
+use crate::model::{Attempt, RunId, TaskId, TaskRecord};
 
 fn read(row: &Row<'_>) -> rusqlite::Result<TaskRecord> {
     let inputs = row
@@ -68,7 +61,7 @@ fn read_attempt(row: &Row<'_>, folder: &Path) -> rusqlite::Result<Attempt> {
 }
 
 /// Every task of a run in the order they were made, with children and attempts.
-pub(super) fn of_run(
+pub(crate) fn of_run(
     connection: &Connection,
     run: RunId,
     folder: &Path,

@@ -1,5 +1,6 @@
 //! Tasks: a component with its inputs bound, and when and how often it runs.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -31,6 +32,29 @@ pub struct TaskSpec {
     pub iterator_policy: IteratorPolicy,
     /// What happens when it fails.
     pub retry: Option<RetryPolicy>,
+}
+
+impl TaskSpec {
+    /// The tasks that this one waits for: those it names, and those whose outputs or end it takes. Each once, in order.
+    pub fn waits_for(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.dependent_tasks.iter().map(String::as_str).collect();
+        for parameter in self.inputs.parameters.values() {
+            match &parameter.source {
+                ParameterSource::TaskOutput { task, .. } | ParameterSource::FinalStatus { task } => {
+                    names.push(task);
+                }
+                ParameterSource::Constant(_) | ParameterSource::ComponentInput(_) => {}
+            }
+        }
+        for artifact in self.inputs.artifacts.values() {
+            if let ArtifactSource::TaskOutput { task, .. } = &artifact.source {
+                names.push(task);
+            }
+        }
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(*name));
+        names
+    }
 }
 
 #[derive(Deserialize)]

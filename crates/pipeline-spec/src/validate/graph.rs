@@ -3,29 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Check;
-use crate::ir::{ArtifactSource, DagSpec, Implementation, ParameterSource, TaskSpec};
+use crate::ir::{DagSpec, Implementation};
 use crate::position::Path;
-
-/// The tasks that a task waits for: those it names, and those whose outputs or end it takes. Each once, in order.
-pub(crate) fn waits_for(task: &TaskSpec) -> Vec<&str> {
-    let mut names: Vec<&str> = task.dependent_tasks.iter().map(String::as_str).collect();
-    for parameter in task.inputs.parameters.values() {
-        match &parameter.source {
-            ParameterSource::TaskOutput { task, .. } | ParameterSource::FinalStatus { task } => {
-                names.push(task)
-            }
-            ParameterSource::Constant(_) | ParameterSource::ComponentInput(_) => {}
-        }
-    }
-    for artifact in task.inputs.artifacts.values() {
-        if let ArtifactSource::TaskOutput { task, .. } = &artifact.source {
-            names.push(task);
-        }
-    }
-    let mut seen = HashSet::new();
-    names.retain(|name| seen.insert(*name));
-    names
-}
 
 /// The names of a cycle, first and last the same, where there is one. `edges` maps each node to what it leads to.
 fn cycle<'a>(
@@ -73,7 +52,7 @@ impl Check<'_> {
         let edges: HashMap<&str, Vec<&str>> = dag
             .tasks
             .iter()
-            .map(|(name, task)| (name.as_str(), waits_for(task)))
+            .map(|(name, task)| (name.as_str(), task.waits_for()))
             .collect();
         if let Some(names) = cycle(&edges, dag.tasks.keys().map(String::as_str)) {
             self.refuse(
