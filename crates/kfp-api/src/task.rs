@@ -42,6 +42,8 @@ pub struct PipelineTask {
     /// What it is in the pipeline.
     #[serde(rename = "type")]
     pub kind: TaskType,
+    /// What only some kinds have.
+    pub type_attributes: Option<TypeAttributes>,
     /// The task around it; empty at the root.
     pub parent_task_id: String,
     /// What it was given.
@@ -161,6 +163,15 @@ pub enum TaskType {
     #[default]
     #[serde(rename = "TASK_TYPE_UNSPECIFIED", other)]
     Unspecified,
+}
+
+/// What only some kinds of tasks have.
+#[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TypeAttributes {
+    /// Of an iteration, its number from 0: a 64-bit integer, which travels as text.
+    pub iteration_index: String,
 }
 
 /// Parameters and artifacts of one side of a task.

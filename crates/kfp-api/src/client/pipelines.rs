@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
+use serde_json::json;
 
 use super::{Client, PAGE, call, segment};
 use crate::error::KfpError;
@@ -16,6 +17,18 @@ impl Client {
     pub async fn healthz(&self) -> Result<Healthz, KfpError> {
         let request = self.request(Method::GET, "apis/v2beta1/healthz");
         self.answer(call("GetHealthz", self.base.as_str()), request).await
+    }
+
+    /// Makes a pipeline without versions.
+    ///
+    /// # Errors
+    /// [`KfpError::is_conflict`] when the name is taken.
+    pub async fn create_pipeline(&self, name: &str) -> Result<Pipeline, KfpError> {
+        let request = self
+            .request(Method::POST, "apis/v2beta1/pipelines")
+            .json(&json!({ "name": name, "display_name": name }));
+        self.answer(call("CreatePipeline", format!("pipeline {name}")), request)
+            .await
     }
 
     /// Makes a pipeline and its first version from a compiled package.

@@ -1,0 +1,109 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Rungs, recipes, pipelines, runs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "platform-ctl",
+    bin_name = "cargo platform-ctl",
+    version,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const COMMON: &str = "Options of every command";
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Endpoints document of a platform that is there [default: the state folder's]
+    #[arg(long, value_name = "FILE", global = true, help_heading = COMMON)]
+    pub(crate) endpoints: Option<PathBuf>,
+    /// State folder [default: .basecamp in the clone]
+    #[arg(long, value_name = "DIR", env = tier6::STATE_DIR_VARIABLE, hide_env_values = true, global = true, help_heading = COMMON)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Print one JSON object on stdout
+    #[arg(long, global = true, help_heading = COMMON)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring the rung up; twice is once
+    Up,
+    /// Tell what runs
+    Status,
+    /// Stop everything that runs; data stays
+    Down,
+    /// Bring the rung up, run a recipe on it, check what came of it
+    Recipe(RunArguments),
+    /// Run pipelines and look at runs
+    #[command(subcommand)]
+    Pipeline(PipelineCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PipelineCommand {
+    /// Run a recipe's pipeline and check what came of it
+    Run(RunArguments),
+    /// Foretell what a run would do: hits, misses, and why
+    Plan(RunArguments),
+    /// List runs, newest first
+    List {
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Watch a run to its end
+    Watch {
+        /// Id, the beginning of one, or `latest`
+        #[arg(default_value = "latest")]
+        run: String,
+    },
+    /// Print what a run's steps have written
+    Logs {
+        /// Id, the beginning of one, or `latest`
+        run: String,
+        /// Only this task's
+        task: Option<String>,
+        /// Go on until the step ends
+        #[arg(long, short, requires = "task")]
+        follow: bool,
+    },
+    /// Tell why a run's tasks were taken from the cache or not
+    ExplainCache {
+        /// Id, the beginning of one, or `latest`
+        run: String,
+        /// Only this task
+        task: Option<String>,
+    },
+    /// Ask a run to end
+    Terminate {
+        /// Id, the beginning of one, or `latest`
+        run: String,
+    },
+}
+
+/// What to run.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Recipe: a folder of recipes/, or the path of one
+    pub(crate) name: String,
+    /// Repository to learn from, as PATH or NAME=PATH; may be given several times [default: synthetic data]
+    #[arg(long = "repo", value_name = "PATH")]
+    pub(crate) repositories: Vec<String>,
+    /// Branch or tag of the repositories to read [default: HEAD]
+    #[arg(long = "ref", value_name = "REF", requires = "repositories")]
+    pub(crate) reference: Option<String>,
+    /// Parameter of the pipeline, as NAME=VALUE; may be given several times
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+}

@@ -1,0 +1,281 @@
+//! Running a recipe: compile, publish, bundle, upload, run, watch, check, tell.
+
+mod bundle;
+mod compile;
+mod parameters;
+mod publish;
+mod submit;
+
+use checks::{Conclusion, Report};
+use endpoints::Endpoints;
+use jiff::Timestamp;
+use kfp_api::run::{Run, RuntimeConfig, RuntimeState};
+use kfp_api::{Client, StepState, StepView};
+use model_registry::{Registry, provenance};
+use pipeline_spec::Pipeline;
+
+use self::compile::Compiled;
+use crate::cli::{Common, RunArguments};
+use crate::failure::{Exit, Failure};
+use crate::rung::print_json;
+use crate::view::summary::{Summary, curl, summary};
+use crate::watch::{self, Watched};
+use crate::{place, view};
+
+/// What a run learns from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// A seeded generator's commits.
+    Synthetic,
+    /// Histories of these repositories.
+    Repositories(Vec<String>),
+}
+
+/// A recipe that is ready to run.
+struct Prepared {
+    endpoints: Endpoints,
+    pipelines: Client,
+    compiled: Compiled,
+    pipeline: Pipeline,
+    data: Data,
+    config: RuntimeConfig,
+}
+
+pub(crate) async fn run(common: &Common, asked: &RunArguments) -> Result<Exit, Failure> {
+    let prepared = prepare(common, asked)?;
+    let Prepared {
+        endpoints,
+        pipelines,
+        compiled,
+        ..
+    } = &prepared;
+    publish::image(&place::state_dir(common)?, compiled)?;
+    publish::runtime(endpoints, compiled).await?;
+    let version = submit::version(pipelines, compiled).await?;
+    let experiment = pipelines.ensure_experiment(&compiled.name).await?;
+    let created = pipelines
+        .create_run(&Run {
+            display_name: format!(
+                "{} {}",
+                compiled.name,
+                Timestamp::now().strftime("%Y-%m-%d %H:%M:%S")
+            ),
+            experiment_id: experiment.experiment_id,
+            pipeline_version_reference: Some(version),
+            runtime_config: Some(prepared.config.clone()),
+            ..Run::default()
+        })
+        .await?;
+    eprintln!("{}: run {} on {}", compiled.name, created.run_id, endpoints.rung);
+    match Box::pin(watch::to_the_end(pipelines, &created.run_id)).await? {
+        Watched::Interrupted => Ok(Exit::Interrupted),
+        Watched::Ended { run, steps } => conclude(common, &prepared, &run, &steps).await,
+    }
+}
+
+pub(crate) async fn plan(common: &Common, asked: &RunArguments) -> Result<Exit, Failure> {
+    let prepared = prepare(common, asked)?;
+    let forecast = prepared
+        .pipelines
+        .plan(&Run {
+            display_name: prepared.compiled.name.clone(),
+            pipeline_spec: Some(prepared.pipeline.to_json()),
+            runtime_config: Some(prepared.config),
+            ..Run::default()
+        })
+        .await?;
+    if common.json {
+        print_json(&forecast);
+    } else {
+        print!("{}", view::plan::table(&forecast));
+    }
+    Ok(Exit::Well)
+}
+
+fn prepare(common: &Common, asked: &RunArguments) -> Result<Prepared, Failure> {
+    let cwd = std::env::current_dir().map_err(|error| Failure::new(format!("working folder: {error}")))?;
+    let recipe = compile::locate(&asked.name, &cwd)?;
+    let endpoints = place::endpoints(common)?;
+    let pipelines = place::pipelines(&endpoints)?;
+    let compiled = compile::compile(&recipe, &place::state_dir(common)?)?;
+    let pipeline = Pipeline::parse(&compiled.package, &pipeline_spec::Limits::default())
+        .map_err(|error| Failure::new(format!("recipe {}: {error}", compiled.name)))?;
+    let bundles = bundle::bundles(
+        &asked.repositories,
+        asked.reference.as_deref(),
+        &endpoints.artifacts.root,
+    )?;
+    let data = match bundles.as_slice() {
+        [] => Data::Synthetic,
+        bundles => Data::Repositories(bundles.iter().map(|bundle| bundle.name.clone()).collect()),
+    };
+    let own = parameters::Own {
+        repositories: &bundles,
+        runtime: compiled.runtime_name(),
+        git_commit: bundle::commit_of(&recipe),
+    };
+    let parameters = parameters::bind(&pipeline, &asked.parameters, &own)?;
+    Ok(Prepared {
+        endpoints,
+        pipelines,
+        compiled,
+        pipeline,
+        data,
+        config: RuntimeConfig {
+            parameters,
+            pipeline_root: String::new(),
+        },
+    })
+}
+
+/// Checks what came of the run, tells it, and says how to end.
+async fn conclude(
+    common: &Common,
+    prepared: &Prepared,
+    run: &Run,
+    steps: &[StepView],
+) -> Result<Exit, Failure> {
+    let endpoints = &prepared.endpoints;
+    let report = Box::pin(checks::run(endpoints, &run.run_id))
+        .await
+        .map_err(Failure::new)?;
+    let curl = example(endpoints, &report).await;
+    let told = Summary {
+        recipe: &prepared.compiled.name,
+        state: view::runs::state(run),
+        steps,
+        data: &prepared.data,
+        report: &report,
+        curl: curl.as_deref(),
+        held: held(common).await,
+        dashboards: &endpoints.dashboards,
+    };
+    let text = format!("\n{}{}", checks::table(&report.checks), summary(&told));
+    if common.json {
+        eprint!("{text}");
+        print_json(&report);
+    } else {
+        print!("{text}");
+    }
+    verdict(run, steps, &report)
+}
+
+fn verdict(run: &Run, steps: &[StepView], report: &Report) -> Result<Exit, Failure> {
+    if run.state != RuntimeState::Succeeded {
+        return Err(failed(run, steps));
+    }
+    match report.conclusion() {
+        Conclusion::Holds => Ok(Exit::Well),
+        Conclusion::GateClosed => Ok(Exit::GateClosed),
+        Conclusion::Broken => {
+            let broken: Vec<&str> = report
+                .checks
+                .iter()
+                .filter(|check| !check.passed())
+                .map(|check| check.name)
+                .collect();
+            Err(Failure::new(format!(
+                "run {}: {} of {} checks do not hold: {}",
+                run.run_id,
+                broken.len(),
+                report.checks.len(),
+                broken.join(", ")
+            )))
+        }
+    }
+}
+
+fn failed(run: &Run, steps: &[StepView]) -> Failure {
+    let id = &run.run_id;
+    let failed = steps
+        .iter()
+        .find(|step| step.state == StepState::Failed && step.node.is_some());
+    let reason = failed.and_then(|step| step.error.clone());
+    let reason = reason.or_else(|| run.error.as_ref().map(|error| error.for_people().to_owned()));
+    let at = failed
+        .map(|step| format!(": step {}", step.name))
+        .unwrap_or_default();
+    let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let failure = Failure::new(format!("run {id} {}{at}{why}", view::runs::state(run)));
+    match failed {
+        Some(step) => failure.next(format!("`cargo platform-ctl pipeline logs {id} {}`", step.name)),
+        None => failure.next(format!("`cargo platform-ctl pipeline logs {id}`")),
+    }
+}
+
+/// A request that the endpoint answers: the first golden one of the version that is served.
+async fn example(endpoints: &Endpoints, report: &Report) -> Option<String> {
+    let model = report.model.as_ref().filter(|_| report.endpoint.is_some())?;
+    let registry = Registry::new(&endpoints.registry.tracking_uri).ok()?;
+    let recorded = registry
+        .read_file(&model.name, model.version, provenance::GOLDEN_REQUESTS)
+        .await
+        .ok()?;
+    let requests: Vec<serde_json::Value> = serde_json::from_slice(&recorded).ok()?;
+    let url = serving::infer_url(&endpoints.serving.url, &model.name);
+    requests.first().map(|request| curl(&url, &request.to_string()))
+}
+
+/// Bytes that the services hold; none where the rung is somebody else's.
+async fn held(common: &Common) -> Option<u64> {
+    if common.endpoints.is_some() {
+        return None;
+    }
+    let state = place::state_dir(common).ok()?;
+    let status = tier6::embedded::status(&state).await.ok()?;
+    Some(view::rung::held(&status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(state: RuntimeState) -> Run {
+        Run {
+            run_id: "6f0c".to_owned(),
+            state,
+            ..Run::default()
+        }
+    }
+
+    #[test]
+    fn a_failed_run_names_the_step_and_where_to_read_on() {
+        let outline =
+            kfp_api::Outline::of(&serde_json::json!({"root": {"dag": {"tasks": {"train": {}}}}})).unwrap();
+        let tasks = serde_json::from_value::<Vec<_>>(serde_json::json!([{
+            "name": "train", "scope_path": "root.train", "state": "FAILED",
+            "status_metadata": {"message": "exit code 1"}, "pods": [{"name": "n", "type": "EXECUTOR"}],
+        }]))
+        .unwrap();
+        let run = run(RuntimeState::Failed);
+        let steps = kfp_api::steps::steps_of_tasks(&outline, &run, &tasks);
+        assert_eq!(
+            failed(&run, &steps).told(),
+            "error: run 6f0c FAILED: step train: exit code 1\nnext: `cargo platform-ctl pipeline logs 6f0c train`\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_check_is_named() {
+        let report = Report {
+            rung: "embedded".into(),
+            run_id: "6f0c".into(),
+            steps: Vec::new(),
+            checks: vec![checks::Outcome {
+                name: "version",
+                verdict: checks::Verdict::Broken,
+                detail: "two".into(),
+            }],
+            gate: None,
+            model: None,
+            endpoint: None,
+            seconds: 1.0,
+        };
+        let failure = verdict(&run(RuntimeState::Succeeded), &[], &report).unwrap_err();
+        assert_eq!(
+            failure.told(),
+            "error: run 6f0c: 1 of 1 checks do not hold: version\n"
+        );
+        assert_eq!(failure.exit(), Exit::Broken);
+    }
+}

@@ -1,0 +1,112 @@
+//! `up`, `status`, `down`.
+
+use std::path::PathBuf;
+
+use tier6::embedded::{self, Progress};
+use tier6::{ServiceState, ServiceStatus, StateDir};
+
+use crate::cli::Common;
+use crate::failure::{Exit, Failure};
+use crate::place;
+use crate::screen::{Row, Screen};
+use crate::view;
+
+pub(crate) async fn up(common: &Common) -> Result<Exit, Failure> {
+    not_for_others(common, "brings up")?;
+    let state = place::state_dir(common)?;
+    let report = bring_up(&state).await?;
+    if common.json {
+        print_json(&report.endpoints);
+    } else {
+        eprint!("{}", view::rung::up(&report));
+    }
+    Ok(Exit::Well)
+}
+
+/// Brings the rung up where none was named and none is up.
+pub(crate) async fn ensure_up(common: &Common) -> Result<(), Failure> {
+    if common.endpoints.is_none() {
+        let state = place::state_dir(common)?;
+        bring_up(&state).await?;
+    }
+    Ok(())
+}
+
+async fn bring_up(state: &StateDir) -> Result<embedded::UpReport, Failure> {
+    let mut screen = Screen::new();
+    let mut services: Vec<ServiceStatus> = Vec::new();
+    let up = embedded::up(state, &beside_this("basecampd")?, |progress| match progress {
+        Progress::DaemonStarted => screen.say("the daemon is started"),
+        Progress::DaemonJoined => {}
+        Progress::DaemonReplaced => screen.say("the daemon of another build is replaced"),
+        Progress::Service(status) => {
+            match services.iter_mut().find(|known| known.name == status.name) {
+                Some(known) => known.clone_from(status),
+                None => services.push(status.clone()),
+            }
+            // One that runs already is no news.
+            let rows = services
+                .iter()
+                .filter(|service| service.state != ServiceState::Ready || service.ready_after_ms.is_some())
+                .map(service_row)
+                .collect();
+            screen.show(rows);
+        }
+    })
+    .await;
+    screen.close();
+    Ok(up?)
+}
+
+fn service_row(status: &ServiceStatus) -> Row {
+    let line = view::rung::service(status);
+    Row {
+        key: status.name.clone(),
+        news: line.clone(),
+        line,
+    }
+}
+
+pub(crate) async fn status(common: &Common) -> Result<Exit, Failure> {
+    not_for_others(common, "looks at")?;
+    let state = place::state_dir(common)?;
+    let status = embedded::status(&state).await?;
+    if common.json {
+        print_json(&status);
+    } else {
+        print!("{}", view::rung::status(&status));
+    }
+    Ok(if status.is_up() { Exit::Well } else { Exit::NoRung })
+}
+
+pub(crate) async fn down(common: &Common) -> Result<Exit, Failure> {
+    not_for_others(common, "takes down")?;
+    let state = place::state_dir(common)?;
+    let report = embedded::down(&state).await?;
+    if common.json {
+        print_json(&serde_json::json!({ "processes": report.processes, "killed": report.killed }));
+    } else {
+        eprint!("{}", view::rung::down(&report));
+    }
+    Ok(Exit::Well)
+}
+
+/// What somebody else runs is theirs.
+fn not_for_others(common: &Common, does: &str) -> Result<(), Failure> {
+    match common.endpoints {
+        None => Ok(()),
+        Some(_) => Err(Failure::usage(format!(
+            "this {does} what the state folder holds; --endpoints names what others run"
+        ))),
+    }
+}
+
+fn beside_this(program: &str) -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe().map_err(Failure::new)?;
+    Ok(own.with_file_name(program))
+}
+
+pub(crate) fn print_json(value: &impl serde::Serialize) {
+    let text = serde_json::to_string(value).expect("invariant: plain data with string keys");
+    println!("{text}");
+}

@@ -1,0 +1,116 @@
+//! Watching a run to its end.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use kfp_api::run::Run;
+use kfp_api::{Client, KfpError, Outline, StepState, StepView};
+
+use crate::failure::{Exit, Failure};
+use crate::screen::{Row, Screen};
+use crate::view;
+
+/// KFP has no watch on runs.
+pub(crate) const PERIOD: Duration = Duration::from_millis(250);
+/// How long a server may be away: one that is started again comes back within seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How watching ended.
+#[derive(Debug)]
+pub(crate) enum Watched {
+    /// The run has ended.
+    Ended {
+        /// As it is now.
+        run: Box<Run>,
+        /// Its steps.
+        steps: Vec<StepView>,
+    },
+    /// The user had seen enough; the run goes on.
+    Interrupted,
+}
+
+/// One look at a run.
+struct Look {
+    run: Run,
+    steps: Vec<StepView>,
+    progress: Vec<Option<String>>,
+}
+
+/// Shows the run's steps until it has ended, or until Ctrl-C.
+pub(crate) async fn to_the_end(pipelines: &Client, run_id: &str) -> Result<Watched, Failure> {
+    let mut screen = Screen::new();
+    let watched = tokio::select! {
+        watched = follow(pipelines, run_id, &mut screen) => watched,
+        _ = tokio::signal::ctrl_c() => Ok(Watched::Interrupted),
+    };
+    screen.close();
+    if matches!(watched, Ok(Watched::Interrupted)) {
+        eprint!("{}", view::steps::interrupted(run_id));
+    }
+    watched
+}
+
+async fn follow(pipelines: &Client, run_id: &str, screen: &mut Screen) -> Result<Watched, Failure> {
+    let mut outline = None;
+    let mut last_answer = Instant::now();
+    let mut beats = tokio::time::interval(PERIOD);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        match look(pipelines, run_id, &mut outline).await {
+            Ok(look) => {
+                last_answer = Instant::now();
+                screen.show(rows(&look));
+                if look.run.state.is_final() {
+                    return Ok(Watched::Ended {
+                        run: Box::new(look.run),
+                        steps: look.steps,
+                    });
+                }
+            }
+            Err(KfpError::Unreachable { .. }) if last_answer.elapsed() < PATIENCE => {}
+            Err(error @ KfpError::Unreachable { .. }) => {
+                return Err(Failure::new(error)
+                    .next("`cargo xtask up`: the run goes on from where it was")
+                    .next(format!("`cargo platform-ctl pipeline watch {run_id}`"))
+                    .ending(Exit::NoRung));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn look(pipelines: &Client, run_id: &str, outline: &mut Option<Outline>) -> Result<Look, KfpError> {
+    let run = pipelines.run(run_id).await?;
+    let outline = match outline {
+        Some(outline) => outline,
+        None => outline.insert(pipelines.outline(&run).await?),
+    };
+    let steps = pipelines.steps(&run, outline).await?;
+    let progress = join_all(steps.iter().map(|step| last_line(pipelines, run_id, step))).await;
+    Ok(Look { run, steps, progress })
+}
+
+/// A step that runs tells how far it is by its last line. No log is no reason to stop watching.
+async fn last_line(pipelines: &Client, run_id: &str, step: &StepView) -> Option<String> {
+    let node = step
+        .node
+        .as_deref()
+        .filter(|_| step.state == StepState::Running)?;
+    pipelines.last_line(run_id, node).await.ok().flatten()
+}
+
+fn rows(look: &Look) -> Vec<Row> {
+    let now = Timestamp::now();
+    let width = view::steps::width(&look.steps);
+    look.steps
+        .iter()
+        .zip(&look.progress)
+        .map(|(step, progress)| Row {
+            key: step.path.clone(),
+            line: view::steps::line(step, progress.as_deref(), width, now),
+            news: view::steps::news(step, progress.as_deref(), width, now),
+        })
+        .collect()
+}
