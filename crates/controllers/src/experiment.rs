@@ -131,19 +131,16 @@ async fn apply(experiment: &Experiment, own: &Experiments) -> Result<Requeue, Re
     own.records.add(&directory.join("trials"))?;
     own.records.add(&directory)?;
 
-    let described = description_of(experiment, own).await?;
-    let (description, trial_env) = match described {
-        Ok((description, env)) => (
-            serde_json::to_vec_pretty(&description).expect("invariant: string keys"),
-            env,
-        ),
-        Err(error) => return give_up(experiment, own, &before, &[], &error.to_string()).await,
-    };
+    // What cannot be described matters to a launch; a tuner that runs has its description.
+    let described = description_of(experiment, own).await?.map(|(description, env)| {
+        let text = serde_json::to_vec_pretty(&description).expect("invariant: string keys");
+        (text, env)
+    });
     let records = trials(&directory)?;
     let verdict = verdict(&directory)?;
     let path = directory.join("experiment.json");
-    let freshness = match std::fs::read(&path) {
-        Ok(written) if written != description => Freshness::Outdated,
+    let freshness = match (&described, std::fs::read(&path)) {
+        (Ok((description, _)), Ok(written)) if written != *description => Freshness::Outdated,
         _ => Freshness::Current,
     };
     let tuners = Tuners::of(&directory);
@@ -158,6 +155,10 @@ async fn apply(experiment: &Experiment, own: &Experiments) -> Result<Requeue, Re
     let mut again = Requeue::await_change();
     match decide(&observed) {
         Action::Launch => {
+            let (description, trial_env) = match described {
+                Ok(described) => described,
+                Err(error) => return give_up(experiment, own, &before, &records, &error.to_string()).await,
+            };
             write_durably(&path, &description, 0o600).map_err(ReconcileError::file(&path))?;
             let config = &own.context.config;
             tuners.launch(

@@ -2,7 +2,7 @@
 //!
 //! `assigned.json` says who answers for each Service; it is written before anybody is told. `ID.json` describes a
 //! revision and `ID/` holds its model. `servers/N/` is the launch folder of the Nth start: `server.json` is written
-//! before the process starts, `ready` when it first answered, `draining` when it is to go. So a daemon that comes back
+//! before the process starts (`starts.json` has the next number), `ready` when it first answered, `draining` when it is to go. So a daemon that comes back
 //! knows all that the one before it knew.
 
 use std::path::{Path, PathBuf};
@@ -129,6 +129,13 @@ impl Home {
             .collect();
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    /// A number for the next start. It is taken for good, used or not: what is known of a start is known by its number.
+    pub(crate) fn next_number(&self) -> Result<u32, ServeError> {
+        let next: u32 = read(&self.root.join("starts.json"))?.unwrap_or_default();
+        self.write("starts.json", &(next + 1))?;
+        Ok(next)
     }
 
     /// Makes the launch folder of a start.

@@ -50,7 +50,7 @@ impl Services {
             &Referenced::by(&revision.container),
         )
         .await?;
-        let number = home.numbers()?.pop().map_or(0, |last| last + 1);
+        let number = home.next_number()?;
         let port = free_port()?;
         let images = &self.context.config.images;
         let base = self.context.process_environment();
