@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> int:
 
 def run(experiment: Experiment) -> int:
     """Carries out the experiment."""
-    # Before Ray is imported: no tables, no result files nobody reads, no complaint that a failed trial has no metric, no
-    # working directory of Ray's choosing.
+    # Before Ray is imported: no tables, no result files nobody reads, no complaint that a failed trial has no metric,
+    # no working directory of Ray's choosing.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
