@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kfp_api::status::{Code, Status};
+use pipeline_engine::EngineError;
 use serde_json::json;
 
 /// A failed call: a code, the chain of causes, and its last link for people
@@ -29,8 +30,13 @@ impl ApiError {
         Self::new(Code::InvalidArgument, message)
     }
 
+    /// KFP knows no form of an id: whatever is asked for, there is nothing of that name.
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
         Self::new(Code::NotFound, format!("{what} {id} not found"))
+    }
+
+    pub(crate) fn unimplemented(message: impl Into<String>) -> Self {
+        Self::new(Code::Unimplemented, message)
     }
 
     /// What was being done when it happened; people are still shown what happened.
@@ -54,6 +60,31 @@ impl ApiError {
     pub(crate) fn plain(self) -> Response {
         let body = json!({ "error_message": self.for_people, "error_details": self.chain });
         (self.http_status(), Json(body)).into_response()
+    }
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        let code = match &error {
+            EngineError::NotFound { .. } => Code::NotFound,
+            EngineError::AlreadyExists { .. } => Code::AlreadyExists,
+            EngineError::Spec(_)
+            | EngineError::Unsupported(_)
+            | EngineError::Parameter(_)
+            | EngineError::Invalid(_) => Code::InvalidArgument,
+            EngineError::Precondition(_) => Code::FailedPrecondition,
+            EngineError::Closed => Code::Unavailable,
+            _ => Code::Internal,
+        };
+        let told = Self::new(code, error.to_string());
+        match code {
+            // Paths and rows are for the log.
+            Code::Internal => Self {
+                for_people: "Internal Server Error".to_owned(),
+                ..told
+            },
+            _ => told,
+        }
     }
 }
 

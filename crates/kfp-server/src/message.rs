@@ -2,7 +2,8 @@
 //! (`common.CustomMarshaler`, backend/src/apiserver/common/utils.go @2.17.0).
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -29,6 +30,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Message<T> {
             .await
             .map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
         parse(&body).map(Self)
+    }
+}
+
+/// Query parameters of this type.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(params)| Self(params))
+            .map_err(|rejection| ApiError::invalid(rejection.body_text()))
     }
 }
 

@@ -1,0 +1,36 @@
+//! What the cache did, and what it would do. Not part of KFP's API.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use kfp_api::explanation::CacheExplanation;
+use kfp_api::forecast::Forecast;
+use kfp_api::run::Run;
+use pipeline_engine::Engine;
+
+use super::runs::{new_run, run_id};
+use crate::error::ApiError;
+use crate::message::Message;
+use crate::tell;
+
+pub(super) async fn plan(
+    State(engine): State<Engine>,
+    Message(asked): Message<Run>,
+) -> Result<Json<Forecast>, ApiError> {
+    let run = new_run(asked)?;
+    let forecast = engine
+        .plan(run.source, &run.parameters)
+        .await
+        .map_err(|error| ApiError::from(error).while_doing("Failed to plan a run"))?;
+    Ok(Json(tell::forecast(forecast)))
+}
+
+pub(super) async fn explain(
+    State(engine): State<Engine>,
+    Path((run, task)): Path<(String, String)>,
+) -> Result<Json<CacheExplanation>, ApiError> {
+    let explanation = engine
+        .explain_cache(run_id(&run)?, &task)
+        .await
+        .map_err(|error| ApiError::from(error).while_doing("Failed to explain the cache"))?;
+    Ok(Json(tell::explanation(&task, explanation)))
+}
