@@ -33,6 +33,8 @@ pub const CONTENT_DIGEST: &str = "content_digest";
 pub const MODEL_DIGEST: &str = "model_digest";
 /// Output of [`EVALUATE`]: the metric of the gate. It opens when the metric is greater than the threshold.
 pub const SKILL: &str = "skill";
+/// Output of [`EVALUATE`]: names the golden requests and their recorded answers.
+pub const GOLDEN_DIGEST: &str = "golden_digest";
 /// Parameter of the pipeline: the gate's other side.
 pub const THRESHOLD: &str = "threshold";
 /// Parameter of the pipeline: commit of the recipe's repository.

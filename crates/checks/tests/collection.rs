@@ -95,7 +95,7 @@ fn tasks(cached: bool, endpoint: &str) -> Value {
         task("root.extract", true, json!({})),
         task("root.tune", true, json!({})),
         task("root.train", true, json!({"model_digest": "d0"})),
-        task("root.evaluate", true, json!({"skill": 0.25})),
+        task("root.evaluate", true, json!({"skill": 0.25, "golden_digest": "901d"})),
         task("root.condition-1", false, json!({})),
         task("root.condition-1.register", false, json!({"version": 1, "input_key": "k1"})),
         task("root.condition-1.deploy", false, json!({"endpoint": endpoint})),

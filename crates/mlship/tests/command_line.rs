@@ -57,9 +57,14 @@ fn outside_of_a_clone_the_document_must_be_named() {
     let folder = tempfile::tempdir().unwrap();
     let (code, _, stderr) = seen(mlship(folder.path()).arg("status"));
     assert_eq!(code, Some(1));
+    let cwd = folder.path().canonicalize().unwrap();
     same(
         &stderr,
-        "error: no clone of basecamp here or above\nnext: name the document with --endpoints FILE\n",
+        &format!(
+            "error: {} is in no clone of basecamp: go into one, or say --state-dir DIR\n\
+             next: name the document with --endpoints FILE\n",
+            cwd.display()
+        ),
     );
 }
 

@@ -54,7 +54,7 @@ fn run(id: &str, minute: i64, cached: bool) -> RunFacts {
     let outputs = json!({
         "ingest": {"snapshot_id": "7713", "content_digest": "c0", "rows": 10},
         "train": {"model_digest": "d0"},
-        "evaluate": {"skill": 0.25, "mae": 3.5},
+        "evaluate": {"skill": 0.25, "mae": 3.5, "golden_digest": "901d"},
         "register": {"version": 1, "input_key": "k1"},
         "deploy": {"endpoint": ENDPOINT},
     });
@@ -365,6 +365,9 @@ fn outlook(world: &mut World, name: &str, outlook: Outlook) {
 #[case::model_digest_wrong(second(), "version",
     |world: &mut World| give(&mut world.run, "train", "model_digest", json!("d1")),
     "version 1 of model next-week-commits: tag basecamp.model_digest is d0, the run gave d1")]
+#[case::golden_digest_wrong(second(), "version",
+    |world: &mut World| give(&mut world.run, "evaluate", "golden_digest", json!("901e")),
+    "version 1 of model next-week-commits: tag basecamp.golden_digest is 901d, the run gave 901e")]
 #[case::commit_tag_wrong(first(), "version",
     |world: &mut World| tag(&mut versions(world)[0], provenance::GIT_COMMIT, "def"),
     "version 1 of model next-week-commits: tag basecamp.git_commit is def, run r1 was given abc")]

@@ -108,21 +108,24 @@ fn made(world: &World, version: &ModelVersion, object: &str) -> Result<(), Objec
             ));
         }
     }
-    let facts = [
-        (
-            provenance::SNAPSHOT_ID,
-            maker.output(recipe::INGEST, recipe::SNAPSHOT_ID),
-        ),
-        (
-            provenance::MODEL_DIGEST,
-            maker.output(recipe::TRAIN, recipe::MODEL_DIGEST),
-        ),
-        // Equal input keys mean equal models: a rerun's own train has to agree too.
-        (
-            provenance::MODEL_DIGEST,
-            world.run.output(recipe::TRAIN, recipe::MODEL_DIGEST),
-        ),
-    ];
+    // Equal input keys mean equal models and equal golden sets: this run's own steps have to agree too.
+    let of = |run: &RunFacts| {
+        [
+            (
+                provenance::MODEL_DIGEST,
+                run.output(recipe::TRAIN, recipe::MODEL_DIGEST),
+            ),
+            (
+                provenance::GOLDEN_DIGEST,
+                run.output(recipe::EVALUATE, recipe::GOLDEN_DIGEST),
+            ),
+        ]
+    };
+    let snapshot = (
+        provenance::SNAPSHOT_ID,
+        maker.output(recipe::INGEST, recipe::SNAPSHOT_ID),
+    );
+    let facts = std::iter::once(snapshot).chain(of(maker)).chain(of(&world.run));
     for (key, fact) in facts {
         let fact = fact?;
         let tag = &version.tags[key];
