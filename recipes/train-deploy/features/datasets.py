@@ -35,18 +35,19 @@ class Dataset:
     @staticmethod
     def read(source: IO[bytes]) -> Dataset:
         """Reads a Parquet file; raises DatasetError where columns are missing or a value is no number."""
-        table = pq.read_table(source)
+        # Not `read_table`: that loads Arrow's dataset machinery and pandas, for nothing that one file needs.
+        table = pq.ParquetFile(source).read()
         missing = {*KEYS, LABEL} - set(table.column_names)
         if missing or table.num_rows == 0:
             raise DatasetError(f"data set has {table.num_rows} rows and lacks columns {sorted(missing)}")
         names = tuple(name for name in table.column_names if name not in (*KEYS, LABEL))
-        features = np.stack([table[name].to_numpy().astype(np.float64) for name in names], axis=1)
-        labels = table[LABEL].to_numpy().astype(np.float64)
+        features = np.stack([_numbers(table[name].cast(pa.float64())) for name in names], axis=1)
+        labels = _numbers(table[LABEL].cast(pa.float64()))
         if not (np.isfinite(features).all() and np.isfinite(labels).all()):
             raise DatasetError("data set holds a value that is not a finite number")
         return Dataset(
-            repositories=table["repository"].to_numpy(zero_copy_only=False),
-            times=table["event_timestamp"].to_numpy().astype("datetime64[us]"),
+            repositories=np.array(table["repository"].to_pylist()),
+            times=_numbers(table["event_timestamp"].cast(pa.int64())).astype("datetime64[us]"),
             names=names,
             features=features,
             labels=labels,
@@ -67,6 +68,13 @@ class Dataset:
             np.concatenate([self.features, other.features]),
             np.concatenate([self.labels, other.labels]),
         )
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    # `to_numpy` imports pandas where it finds it, a second for nothing.
+    if column.null_count:
+        raise DatasetError("data set holds an empty value")
+    return np.from_dlpack(column.combine_chunks())
 
 
 def write(table: pa.Table, path: str) -> None:

@@ -7,38 +7,18 @@ threads are rounded in whatever order these finish.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
-from forecast.model import Member, Model
 from features.datasets import Dataset
+from forecast.ensemble import Hyperparameters
+from forecast.model import Member, Model
 
 HIDDEN_UNITS = 16
 EPOCHS = 40
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """What the search chooses."""
-
-    learning_rate: float
-    batch_size: int
-
-
-def scaled(dataset: Dataset) -> Model:
-    """A model without members yet: features and their scale over this data set."""
-    roots = np.sqrt(dataset.features)
-    deviation = roots.std(axis=0)
-    return Model(
-        features=dataset.names,
-        mean=roots.mean(axis=0),
-        scale=np.where(deviation > 0, deviation, 1.0),
-        members=(),
-    )
 
 
 def fit_member(base: Model, dataset: Dataset, chosen: Hyperparameters, seed: int) -> Member:
@@ -66,9 +46,3 @@ def fit_member(base: Model, dataset: Dataset, chosen: Hyperparameters, seed: int
         output_bias=float(network.intercepts_[1][0]),
     )
 
-
-def ensemble(base: Model, members: list[Member]) -> Model:
-    """The model of these members; raises ModelError where a parameter is not finite."""
-    model = Model(base.features, base.mean, base.scale, tuple(members))
-    model.check()
-    return model

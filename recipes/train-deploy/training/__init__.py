@@ -1,0 +1,1 @@
+"""The training job: the RayJob, and the program that it runs."""
