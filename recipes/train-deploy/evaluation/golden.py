@@ -15,6 +15,7 @@ from features.datasets import Dataset
 from forecast.inference import answer, request
 from forecast.model import Model
 
+READS = ("golden/golden.yaml",)
 SPEC = Path(__file__).resolve().parent.parent / "golden" / "golden.yaml"
 
 

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from kfp.dsl import Dataset, Input, Model, Output
 
+STARTS = ("training.job",)
+
 
 class Outputs(NamedTuple):
     """What later steps are keyed by."""

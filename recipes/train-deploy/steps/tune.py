@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from kfp.dsl import Dataset, Input
 
+STARTS = ("tuning.trial",)
+
 
 class Outputs(NamedTuple):
     """What the search chose, recorded so that it can be replayed."""

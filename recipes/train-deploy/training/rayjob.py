@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+READS = ("training/rayjob.yaml",)
 TEMPLATE = Path(__file__).resolve().parent / "rayjob.yaml"
 
 Document = dict[str, Any]

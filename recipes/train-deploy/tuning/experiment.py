@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+READS = ("experiment.yaml",)
 TEMPLATE = Path(__file__).resolve().parent.parent / "experiment.yaml"
 # What a shell would read otherwise than it is written (upstream: Katib's pod webhook joins the command for `sh -c`).
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+\-]*(\$\{trialParameters\.[A-Za-z]+\}[A-Za-z0-9_./:=,@%+\-]*)*")

@@ -1,0 +1,1 @@
+"""The model registry: one version for one input key, in Staging."""

@@ -1,0 +1,50 @@
+"""The folder of a model version: MLflow's own layout, with the golden requests beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from forecast.inference import OUTPUT
+from forecast.model import Model
+from registry.provenance import GOLDEN_PREDICTIONS, GOLDEN_REQUESTS
+
+# What MLflow copies beside the model, to load it by.
+STARTS = ("registry.predictor",)
+RECIPE = Path(__file__).resolve().parent.parent
+
+
+def write(folder: Path, model_file: Path, golden: dict[str, Any]) -> None:
+    """Writes MLmodel, fitted parameters (`artifacts/model.json`), signature, input example, code and golden files."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.pyfunc import save_model
+    from mlflow.types import ColSpec, DataType, Schema
+
+    model = Model.from_bytes(model_file.read_bytes())
+    tensor = golden["requests"][0]["inputs"][0]
+    width = len(model.features)
+    example = pd.DataFrame([tensor["data"][:width]], columns=list(model.features))
+    staged = folder.parent / "model.json"
+    staged.write_bytes(model_file.read_bytes())
+    save_model(
+        path=str(folder),
+        python_model=str(RECIPE / "registry" / "predictor.py"),
+        artifacts={"model": str(staged)},
+        code_paths=[str(RECIPE / "forecast")],
+        # Given, not inferred: inferring would load the model in a process of its own, and the example below would be
+        # predicted once more.
+        pip_requirements=["mlflow==3.17.2", "numpy"],
+        signature=ModelSignature(
+            inputs=Schema([ColSpec(DataType.double, name) for name in model.features]),
+            outputs=Schema([ColSpec(DataType.double, OUTPUT)]),
+        ),
+    )
+    # MLflow's own file for an example, written by hand because handing it to `save_model` runs the model on it.
+    (folder / "input_example.json").write_text(example.to_json(orient="split", index=False), encoding="utf-8")
+    for path, key in ((GOLDEN_REQUESTS, "requests"), (GOLDEN_PREDICTIONS, "predictions")):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(json.dumps(golden[key]), encoding="utf-8")

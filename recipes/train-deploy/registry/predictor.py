@@ -1,0 +1,27 @@
+"""The model as MLflow loads it by `mlflow.pyfunc.load_model`: for a notebook; rungs serve it with `server/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.pyfunc import PythonModel
+
+from forecast.model import Model
+
+
+class NextWeekCommits(PythonModel):
+    """Predicts from a data frame with one column a feature."""
+
+    def load_context(self, context: Any) -> None:  # noqa: ANN401
+        """Reads the fitted parameters."""
+        self._model = Model.from_bytes(Path(context.artifacts["model"]).read_bytes())
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> np.ndarray:  # noqa: ANN401, ARG002
+        """Commits of the coming week, one a row."""
+        return self._model.predict(model_input[list(self._model.features)].to_numpy(dtype=np.float64))
+
+
+mlflow.models.set_model(NextWeekCommits())

@@ -1,0 +1,80 @@
+"""Brings the registry to where it should be: looks first, does what is missing, leaves the rest alone."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from registry.provenance import INPUT_KEY, MODEL, Provenance
+from registry.rest import Document, Registry
+
+STAGING = "Staging"
+PRODUCTION = "Production"
+ALIAS = "staging"
+_EXPERIMENT = "train-deploy"
+
+
+def register(
+    registry: Registry,
+    provenance: Provenance,
+    metrics: dict[str, float],
+    write_folder: Callable[[Path], None],
+) -> int:
+    """The version of this input key, registered where it is not, in Staging with its alias.
+
+    May be killed anywhere and called again: files go under the tracking run of the input key, the version comes into
+    being with its tags, and stage and alias are set whenever they are not right.
+    """
+    versions = registry.versions(MODEL)
+    version = _version_of(versions, provenance.input_key)
+    if version is None:
+        _create(registry, provenance, metrics, write_folder)
+        versions = registry.versions(MODEL)
+        version = _version_of(versions, provenance.input_key)
+        assert version is not None
+        # Two registers of one input key at once have made two versions: the first one stays, for both.
+        for other in versions:
+            if _key(other) == provenance.input_key and other is not version:
+                registry.delete_version(MODEL, other["version"])
+        print(f"register: version {version['version']} of {MODEL} created", flush=True)
+    number = version["version"]
+    if version["current_stage"] == PRODUCTION:
+        print(f"register: version {number} is in {PRODUCTION}, where a person has put it: it stays there", flush=True)
+        return int(number)
+    crowded = any(other["current_stage"] == STAGING and other is not version for other in versions)
+    if version["current_stage"] != STAGING or crowded:
+        registry.move_to_staging(MODEL, number)
+    if registry.alias(MODEL, ALIAS) != number:
+        registry.set_alias(MODEL, ALIAS, number)
+    print(f"register: version {number} of {MODEL} in {STAGING}", flush=True)
+    return int(number)
+
+
+def _create(
+    registry: Registry,
+    provenance: Provenance,
+    metrics: dict[str, float],
+    write_folder: Callable[[Path], None],
+) -> None:
+    run = registry.run(registry.experiment(_EXPERIMENT), provenance.input_key, f"{MODEL}-{provenance.input_key[:12]}")
+    run_id, artifacts = run["info"]["run_id"], run["info"]["artifact_uri"]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        write_folder(folder)
+        # Imported by now for writing the folder.
+        from mlflow.artifacts import log_artifacts
+
+        log_artifacts(str(folder), artifact_path="model", run_id=run_id, tracking_uri=registry.uri)
+    registry.finish_run(run_id, metrics, {"git_commit": provenance.git_commit, "model_digest": provenance.model_digest})
+    registry.create_model(MODEL)
+    registry.create_version(MODEL, f"{artifacts}/model", run_id, provenance.tags)
+
+
+def _version_of(versions: list[Document], input_key: str) -> Document | None:
+    mine = [version for version in versions if _key(version) == input_key and version.get("status") == "READY"]
+    return min(mine, key=lambda version: int(version["version"]), default=None)
+
+
+def _key(version: Document) -> str | None:
+    return next((tag["value"] for tag in version.get("tags", []) if tag["key"] == INPUT_KEY), None)
