@@ -5,6 +5,7 @@ use std::io::Write;
 use endpoints::Endpoints;
 use futures::TryStreamExt;
 use jiff::Timestamp;
+use kfp_api::run::RuntimeState;
 use kfp_api::{Client, StepKind, StepState, StepView};
 use serde::Serialize;
 
@@ -46,14 +47,14 @@ pub(crate) async fn watch(common: &Common, run: &str) -> Result<Exit, Failure> {
             if common.json {
                 print_json(&run);
             } else {
-                eprint!(
-                    "{}",
-                    view::runs::list(std::slice::from_ref(&*run), Timestamp::now())
-                );
+                let listed = view::runs::list(std::slice::from_ref(&*run), Timestamp::now());
+                eprint!("{listed}");
             }
-            let well = steps.iter().all(|step| step.state != StepState::Failed)
-                && view::runs::state(&run) == "SUCCEEDED";
-            Ok(if well { Exit::Well } else { Exit::Broken })
+            if run.state == RuntimeState::Succeeded {
+                Ok(Exit::Well)
+            } else {
+                Err(watch::failure(&run, &steps))
+            }
         }
     }
 }

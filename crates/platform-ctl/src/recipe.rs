@@ -10,7 +10,7 @@ use checks::{Conclusion, Report};
 use endpoints::Endpoints;
 use jiff::Timestamp;
 use kfp_api::run::{Run, RuntimeConfig, RuntimeState};
-use kfp_api::{Client, StepState, StepView};
+use kfp_api::{Client, StepView};
 use model_registry::{Registry, provenance};
 use pipeline_spec::Pipeline;
 
@@ -69,7 +69,10 @@ pub(crate) async fn run(common: &Common, asked: &RunArguments) -> Result<Exit, F
     eprintln!("{}: run {} on {}", compiled.name, created.run_id, endpoints.rung);
     match Box::pin(watch::to_the_end(pipelines, &created.run_id)).await? {
         Watched::Interrupted => Ok(Exit::Interrupted),
-        Watched::Ended { run, steps } => conclude(common, &prepared, &run, &steps).await,
+        Watched::Ended { run, steps } => tokio::select! {
+            concluded = Box::pin(conclude(common, &prepared, &run, &steps)) => concluded,
+            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        },
     }
 }
 
@@ -162,7 +165,7 @@ async fn conclude(
 
 fn verdict(run: &Run, steps: &[StepView], report: &Report) -> Result<Exit, Failure> {
     if run.state != RuntimeState::Succeeded {
-        return Err(failed(run, steps));
+        return Err(watch::failure(run, steps));
     }
     match report.conclusion() {
         Conclusion::Holds => Ok(Exit::Well),
@@ -182,24 +185,6 @@ fn verdict(run: &Run, steps: &[StepView], report: &Report) -> Result<Exit, Failu
                 broken.join(", ")
             )))
         }
-    }
-}
-
-fn failed(run: &Run, steps: &[StepView]) -> Failure {
-    let id = &run.run_id;
-    let failed = steps
-        .iter()
-        .find(|step| step.state == StepState::Failed && step.node.is_some());
-    let reason = failed.and_then(|step| step.error.clone());
-    let reason = reason.or_else(|| run.error.as_ref().map(|error| error.for_people().to_owned()));
-    let at = failed
-        .map(|step| format!(": step {}", step.name))
-        .unwrap_or_default();
-    let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-    let failure = Failure::new(format!("run {id} {}{at}{why}", view::runs::state(run)));
-    match failed {
-        Some(step) => failure.next(format!("`cargo platform-ctl pipeline logs {id} {}`", step.name)),
-        None => failure.next(format!("`cargo platform-ctl pipeline logs {id}`")),
     }
 }
 
@@ -230,31 +215,6 @@ async fn held(common: &Common) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn run(state: RuntimeState) -> Run {
-        Run {
-            run_id: "6f0c".to_owned(),
-            state,
-            ..Run::default()
-        }
-    }
-
-    #[test]
-    fn a_failed_run_names_the_step_and_where_to_read_on() {
-        let outline =
-            kfp_api::Outline::of(&serde_json::json!({"root": {"dag": {"tasks": {"train": {}}}}})).unwrap();
-        let tasks = serde_json::from_value::<Vec<_>>(serde_json::json!([{
-            "name": "train", "scope_path": "root.train", "state": "FAILED",
-            "status_metadata": {"message": "exit code 1"}, "pods": [{"name": "n", "type": "EXECUTOR"}],
-        }]))
-        .unwrap();
-        let run = run(RuntimeState::Failed);
-        let steps = kfp_api::steps::steps_of_tasks(&outline, &run, &tasks);
-        assert_eq!(
-            failed(&run, &steps).told(),
-            "error: run 6f0c FAILED: step train: exit code 1\nnext: `cargo platform-ctl pipeline logs 6f0c train`\n"
-        );
-    }
-
     #[test]
     fn a_broken_check_is_named() {
         let report = Report {
@@ -271,7 +231,12 @@ mod tests {
             endpoint: None,
             seconds: 1.0,
         };
-        let failure = verdict(&run(RuntimeState::Succeeded), &[], &report).unwrap_err();
+        let run = Run {
+            run_id: "6f0c".to_owned(),
+            state: RuntimeState::Succeeded,
+            ..Run::default()
+        };
+        let failure = verdict(&run, &[], &report).unwrap_err();
         assert_eq!(
             failure.told(),
             "error: run 6f0c: 1 of 1 checks do not hold: version\n"

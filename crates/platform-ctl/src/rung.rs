@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tier6::embedded::{self, Progress};
-use tier6::{ServiceState, ServiceStatus, StateDir};
+use tier6::{ServiceStatus, StateDir};
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
@@ -44,13 +44,7 @@ async fn bring_up(state: &StateDir) -> Result<embedded::UpReport, Failure> {
                 Some(known) => known.clone_from(status),
                 None => services.push(status.clone()),
             }
-            // One that runs already is no news.
-            let rows = services
-                .iter()
-                .filter(|service| service.state != ServiceState::Ready || service.ready_after_ms.is_some())
-                .map(service_row)
-                .collect();
-            screen.show(rows);
+            screen.show(services.iter().map(service_row).collect());
         }
     })
     .await;

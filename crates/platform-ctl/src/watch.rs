@@ -114,3 +114,49 @@ fn rows(look: &Look) -> Vec<Row> {
         })
         .collect()
 }
+
+/// Why a run that has ended did not end well, and where to read on.
+pub(crate) fn failure(run: &Run, steps: &[StepView]) -> Failure {
+    let id = &run.run_id;
+    let failed = steps
+        .iter()
+        .find(|step| step.state == StepState::Failed && step.node.is_some());
+    let reason = failed.and_then(|step| step.error.clone());
+    let reason = reason.or_else(|| run.error.as_ref().map(|error| error.for_people().to_owned()));
+    let at = failed
+        .map(|step| format!(": step {}", step.name))
+        .unwrap_or_default();
+    let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let failure = Failure::new(format!("run {id} {}{at}{why}", view::runs::state(run)));
+    match failed {
+        Some(step) => failure.next(format!("`cargo platform-ctl pipeline logs {id} {}`", step.name)),
+        None => failure.next(format!("`cargo platform-ctl pipeline logs {id}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kfp_api::run::RuntimeState;
+
+    #[test]
+    fn a_failed_run_names_the_step_and_where_to_read_on() {
+        let outline =
+            kfp_api::Outline::of(&serde_json::json!({"root": {"dag": {"tasks": {"train": {}}}}})).unwrap();
+        let tasks = serde_json::from_value::<Vec<_>>(serde_json::json!([{
+            "name": "train", "scope_path": "root.train", "state": "FAILED",
+            "status_metadata": {"message": "exit code 1"}, "pods": [{"name": "n", "type": "EXECUTOR"}],
+        }]))
+        .unwrap();
+        let run = Run {
+            run_id: "6f0c".to_owned(),
+            state: RuntimeState::Failed,
+            ..Run::default()
+        };
+        let steps = kfp_api::steps::steps_of_tasks(&outline, &run, &tasks);
+        assert_eq!(
+            failure(&run, &steps).told(),
+            "error: run 6f0c FAILED: step train: exit code 1\nnext: `cargo platform-ctl pipeline logs 6f0c train`\n"
+        );
+    }
+}

@@ -72,6 +72,7 @@ pub(super) fn compile(recipe: &Path, state: &StateDir) -> Result<Compiled, Failu
     let outputs = state.root().join("compiled").join(&name);
     let output = outputs.join(&digest);
     if !output.is_dir() {
+        eprintln!("recipe {name}: compiling");
         let unfinished = fs::create_dir_all(&outputs)
             .and_then(|()| {
                 tempfile::Builder::new()

@@ -65,7 +65,11 @@ pub(crate) fn status(status: &Status) -> String {
             bytes(row.resident_bytes),
             row.restarts.to_string(),
             row.url.clone(),
-            row.message.clone().unwrap_or_default(),
+            row.message
+                .as_deref()
+                .and_then(|message| message.lines().next())
+                .unwrap_or_default()
+                .to_owned(),
         ]
     }));
     format!(

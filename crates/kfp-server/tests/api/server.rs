@@ -10,18 +10,18 @@ use processes::Shim;
 use tempfile::TempDir;
 
 /// A server without a socket; its folder goes with it.
-pub struct Server {
+pub(crate) struct Server {
     /// The routes.
-    pub router: Router,
+    pub(crate) router: Router,
     /// Images that its tasks can run.
-    pub images: ImageStore,
+    pub(crate) images: ImageStore,
     /// Holds everything.
-    pub folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Server {
     /// On a fresh folder. Attempts run under `shim`.
-    pub async fn new(shim: Shim) -> Self {
+    pub(crate) async fn new(shim: Shim) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let images = ImageStore::open(folder.path().join("images")).expect("a fresh image store");
         let config = EngineConfig::below(folder.path(), Arc::new(images.clone()), shim);

@@ -1,15 +1,12 @@
 //! What goes over the wire where nothing has to run for it.
-#![allow(clippy::unwrap_used, reason = "all of this file is test code")]
 
-mod server;
-
+use crate::server::Server;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
 use processes::Shim;
 use rstest::rstest;
 use serde_json::{Value, json};
-use server::Server;
 use tower::ServiceExt;
 
 const HELLO: &str = include_str!("packages/hello.yaml");
