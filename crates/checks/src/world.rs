@@ -150,8 +150,14 @@ impl RunFacts {
         }
     }
 
-    /// Whether the other run ran the same compiled pipeline on the same parameters.
+    /// Whether the other run ran the same compiled pipeline on the same parameters. The commit is left out: it is a tag
+    /// of the version and determines nothing.
     pub fn asks_the_same(&self, other: &Self) -> bool {
-        self.spec == other.spec && self.parameters == other.parameters
+        let asked = |run: &Self| {
+            let mut parameters = run.parameters.clone();
+            parameters.remove(crate::recipe::GIT_COMMIT);
+            parameters
+        };
+        self.spec == other.spec && asked(self) == asked(other)
     }
 }

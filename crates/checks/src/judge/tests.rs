@@ -352,7 +352,7 @@ fn outlook(world: &mut World, name: &str, outlook: Outlook) {
     "version 1 of model next-week-commits lacks basecamp.feature_views")]
 #[case::maker_unknown(first(), "version",
     |world: &mut World| tag(&mut versions(world)[0], provenance::RUN_ID, "r9"),
-    "version 1 of model next-week-commits names run r9 as its maker, which is no run up to this one")]
+    "version 1 of model next-week-commits names run r9 as its maker, and there is no such run")]
 #[case::maker_overwritten_by_a_rerun(second(), "version",
     |world: &mut World| give(&mut world.earlier[0], "register", "version", json!(3)),
     "version 1 of model next-week-commits names run r1 as its maker, which gave version 3")]
@@ -498,6 +498,14 @@ fn a_breakage_is_found(
     "version 1 of model next-week-commits carries input key k1, in Archived since run r3 followed")]
 #[case::followed_endpoint(first(), "endpoint", Verdict::DoesNotApply,
     |world: &mut World| world.followed_by = Some("r3".into()), "run r3 has deployed since")]
+#[case::no_commit(first(), "version", Verdict::Holds,
+    |world: &mut World| {
+        world.run.parameters.insert("git_commit".into(), json!(""));
+        tag(&mut versions(world)[0], provenance::GIT_COMMIT, "");
+    },
+    "version 1 of model next-week-commits carries input key k1, in Staging")]
+#[case::another_commit_of_the_repository(second(), "rerun", Verdict::Holds,
+    |world: &mut World| drop(world.run.parameters.insert("git_commit".into(), json!("def"))), "like run r1: ")]
 #[case::other_parameters(second(), "rerun", Verdict::DoesNotApply,
     |world: &mut World| drop(world.run.parameters.insert("max_trials".into(), json!(3))), "no earlier successful run")]
 #[case::other_code(second(), "rerun", Verdict::DoesNotApply,

@@ -76,10 +76,13 @@ fn the_one<'a>(run: &RunFacts, registered: &'a Registered) -> Result<&'a ModelVe
 }
 
 fn tagged(version: &ModelVersion, object: &str) -> Result<(), Objection> {
-    let missing: Vec<_> = provenance::REQUIRED
-        .iter()
-        .filter(|key| version.tags.get(**key).is_none_or(String::is_empty))
-        .collect();
+    // A run outside of any repository has no commit to name.
+    let may_be_empty = |key: &str| key == provenance::GIT_COMMIT;
+    let lacks = |key: &&&str| match version.tags.get(**key) {
+        Some(value) => value.is_empty() && !may_be_empty(key),
+        None => true,
+    };
+    let missing: Vec<_> = provenance::REQUIRED.iter().filter(lacks).collect();
     match missing.is_empty() {
         true => Ok(()),
         false => broken(format!("{object} lacks {}", listed(missing))),
@@ -92,7 +95,7 @@ fn made(world: &World, version: &ModelVersion, object: &str) -> Result<(), Objec
     let runs = std::iter::once(&world.run).chain(&world.earlier);
     let Some(maker) = runs.into_iter().find(|run| run.id == *maker_id) else {
         return broken(format!(
-            "{object} names run {maker_id} as its maker, which is no run up to this one"
+            "{object} names run {maker_id} as its maker, and there is no such run"
         ));
     };
     match maker.version() {
