@@ -2,6 +2,8 @@
 
 mod digest;
 mod key;
+mod lookup;
 
-pub(crate) use digest::{Content, content, unchanged};
+pub(crate) use digest::content;
 pub(crate) use key::{CacheKey, Ingredients};
+pub(crate) use lookup::look_up;

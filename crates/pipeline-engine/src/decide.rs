@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use pipeline_spec::placeholder::Facts;
 use serde_json::Value;
 
-use crate::bind::{Bound, Items};
+use crate::bind::{Bound, Items, Variable};
 use crate::cache::CacheKey;
 use crate::model::{ArtifactRecord, AttemptState, CacheDecision, RunId, RunState, TaskId, TaskKind};
 use crate::program::{DagNumber, Program, Step};
@@ -83,6 +83,7 @@ struct Task {
     inputs: Option<Arc<Bound>>,
     outputs: Option<Arc<Outputs>>,
     items: Option<Arc<Items>>,
+    variables: Arc<[Variable]>,
     key: Option<Arc<Fingerprinted>>,
     /// Why it was run though a cache was there.
     reason: String,
@@ -110,6 +111,23 @@ enum Place {
 pub(crate) struct Outputs {
     pub(crate) parameters: BTreeMap<String, Value>,
     pub(crate) artifacts: BTreeMap<String, Vec<ArtifactRecord>>,
+}
+
+impl From<Bound> for Outputs {
+    fn from(bound: Bound) -> Self {
+        Self {
+            parameters: bound
+                .parameters
+                .into_iter()
+                .map(|bound| (bound.name, bound.value))
+                .collect(),
+            artifacts: bound
+                .artifacts
+                .into_iter()
+                .map(|bound| (bound.name, bound.artifacts))
+                .collect(),
+        }
+    }
 }
 
 /// A cache key and its digest.
@@ -296,6 +314,8 @@ pub(crate) enum Effect {
     Import(Order),
     /// Stop an attempt.
     Stop { task: TaskId, attempt: u32 },
+    /// The attempt's folder is no longer needed, but for its log.
+    Clear { task: TaskId, attempt: u32 },
     /// Tell when that time has come.
     Wake { task: TaskId, at: Timestamp },
     /// Tell when the run's time is over.
@@ -315,6 +335,8 @@ pub(crate) struct Order {
     pub(crate) dag: DagNumber,
     pub(crate) step: usize,
     pub(crate) inputs: Arc<Bound>,
+    /// Environment that is read from somewhere.
+    pub(crate) variables: Arc<[Variable]>,
     /// As placeholders name run and task.
     pub(crate) facts: Facts,
 }
@@ -483,6 +505,7 @@ impl Machine {
             dag,
             step,
             inputs: instance.inputs.clone()?,
+            variables: Arc::clone(&instance.variables),
             facts: self.facts_of(task),
         })
     }

@@ -7,17 +7,21 @@ use indexmap::IndexMap;
 use pipeline_spec::support::Standing;
 use pipeline_spec::{Limits, Pipeline, bind_parameters};
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::events::Event;
+use crate::layout;
 use crate::model::{
     CacheExplanation, Experiment, ExperimentId, Forecast, ListOptions, NewExperiment, NewPipeline, NewRun,
     NewVersion, Page, PipelineId, PipelineRecord, PipelineSource, RunId, RunRecord, RunState, RunTransition,
     StorageState, TaskId, TaskRecord, VersionId, VersionRecord,
 };
+use crate::perform::{Message, Performer, Reply, Shared};
+use crate::program::Program;
+use crate::start;
 use crate::store::Store;
 
 /// A running engine. A clone is the same engine.
@@ -28,9 +32,8 @@ pub struct Engine {
 
 #[derive(Debug)]
 struct Inner {
-    config: EngineConfig,
-    store: Store,
-    events: broadcast::Sender<Event>,
+    shared: Arc<Shared>,
+    performer: mpsc::UnboundedSender<Message>,
 }
 
 impl Engine {
@@ -51,23 +54,61 @@ impl Engine {
         let store = Store::open(&config.database)?;
         store.ensure_default_experiment(clock::now()).await?;
         let (events, _) = broadcast::channel(4096);
+        let shared = Arc::new(Shared {
+            config,
+            store,
+            events,
+        });
+        let (mut performer, messages) = Performer::new(Arc::clone(&shared)).await?;
+        performer.recover().await?;
+        tokio::spawn(performer.serve());
         Ok(Self {
             inner: Arc::new(Inner {
-                config,
-                store,
-                events,
+                shared,
+                performer: messages,
             }),
         })
     }
 
     /// Stops deciding and closes the database. Attempts go on; the next engine attaches to them.
     pub async fn close(&self) {
-        self.inner.store.close().await;
+        let (reply, answer) = oneshot::channel();
+        if self.inner.performer.send(Message::Close(reply)).is_ok() {
+            let _ = answer.await;
+        }
+        self.store().close().await;
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.shared.store
+    }
+
+    fn config(&self) -> &EngineConfig {
+        &self.inner.shared.config
+    }
+
+    /// Tells the performer something that it answers once it is durable.
+    async fn ask(&self, message: impl FnOnce(Reply) -> Message) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner
+            .performer
+            .send(message(reply))
+            .map_err(|_| EngineError::Closed)?;
+        answer.await.map_err(|_| EngineError::Closed)?
+    }
+
+    /// Keeps others off a run that has ended, for as long as the guard lives.
+    async fn reserve(&self, run: RunId) -> Result<Reservation, EngineError> {
+        self.ask(|reply| Message::Reserve(run, reply)).await?;
+        Ok(Reservation {
+            run,
+            performer: self.inner.performer.clone(),
+        })
     }
 
     /// Everything that happens from now on. A reader that falls behind by thousands loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.inner.events.subscribe()
+        self.inner.shared.events.subscribe()
     }
 
     // Pipelines.
@@ -95,7 +136,7 @@ impl Engine {
             return Err(EngineError::Invalid("a pipeline needs a name".to_owned()));
         }
         let json = package.map(|package| package.to_json());
-        self.inner.store.insert_pipeline(new, json, clock::now()).await
+        self.store().insert_pipeline(new, json, clock::now()).await
     }
 
     /// Makes a version of a pipeline. An empty name is made from the pipeline's and the time.
@@ -109,8 +150,7 @@ impl Engine {
         new: NewVersion,
     ) -> Result<VersionRecord, EngineError> {
         let json = parse(&new.package)?.to_json();
-        self.inner
-            .store
+        self.store()
             .insert_version(pipeline, new, json, clock::now())
             .await
     }
@@ -120,7 +160,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn pipeline(&self, id: PipelineId) -> Result<PipelineRecord, EngineError> {
-        self.inner.store.pipeline(id).await
+        self.store().pipeline(id).await
     }
 
     /// The pipeline of that name.
@@ -128,7 +168,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn pipeline_by_name(&self, name: &str) -> Result<PipelineRecord, EngineError> {
-        self.inner.store.pipeline_by_name(name.to_owned()).await
+        self.store().pipeline_by_name(name.to_owned()).await
     }
 
     /// Pipelines.
@@ -136,7 +176,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Invalid`] for a field, filter or token that makes no sense.
     pub async fn pipelines(&self, options: ListOptions) -> Result<Page<PipelineRecord>, EngineError> {
-        self.inner.store.pipelines(options).await
+        self.store().pipelines(options).await
     }
 
     /// Deletes a pipeline. Runs made of it stay.
@@ -149,8 +189,7 @@ impl Engine {
         id: PipelineId,
         with_versions: WithVersions,
     ) -> Result<(), EngineError> {
-        self.inner
-            .store
+        self.store()
             .delete_pipeline(id, with_versions == WithVersions::Delete)
             .await
     }
@@ -164,7 +203,7 @@ impl Engine {
         pipeline: PipelineId,
         version: VersionId,
     ) -> Result<VersionRecord, EngineError> {
-        self.inner.store.version(pipeline, version).await
+        self.store().version(pipeline, version).await
     }
 
     /// The newest version of a pipeline.
@@ -172,7 +211,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::Precondition`] where there is none.
     pub async fn latest_version(&self, pipeline: PipelineId) -> Result<VersionRecord, EngineError> {
-        self.inner.store.latest_version(pipeline).await
+        self.store().latest_version(pipeline).await
     }
 
     /// Versions of a pipeline.
@@ -184,7 +223,7 @@ impl Engine {
         pipeline: PipelineId,
         options: ListOptions,
     ) -> Result<Page<VersionRecord>, EngineError> {
-        self.inner.store.versions(pipeline, options).await
+        self.store().versions(pipeline, options).await
     }
 
     /// Deletes a version. Runs made of it stay.
@@ -192,7 +231,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn delete_version(&self, pipeline: PipelineId, version: VersionId) -> Result<(), EngineError> {
-        self.inner.store.delete_version(pipeline, version).await
+        self.store().delete_version(pipeline, version).await
     }
 
     // Experiments.
@@ -205,7 +244,7 @@ impl Engine {
         if new.display_name.is_empty() {
             return Err(EngineError::Invalid("an experiment needs a name".to_owned()));
         }
-        self.inner.store.insert_experiment(new, clock::now()).await
+        self.store().insert_experiment(new, clock::now()).await
     }
 
     /// An experiment.
@@ -213,7 +252,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn experiment(&self, id: ExperimentId) -> Result<Experiment, EngineError> {
-        self.inner.store.experiment(id).await
+        self.store().experiment(id).await
     }
 
     /// The experiment of that name. `Default` is there from the start.
@@ -221,7 +260,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn experiment_by_name(&self, name: &str) -> Result<Experiment, EngineError> {
-        self.inner.store.experiment_by_name(name.to_owned()).await
+        self.store().experiment_by_name(name.to_owned()).await
     }
 
     /// Experiments.
@@ -229,7 +268,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Invalid`].
     pub async fn experiments(&self, options: ListOptions) -> Result<Page<Experiment>, EngineError> {
-        self.inner.store.experiments(options).await
+        self.store().experiments(options).await
     }
 
     /// Puts an experiment away, its runs with it.
@@ -237,10 +276,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn archive_experiment(&self, id: ExperimentId) -> Result<(), EngineError> {
-        self.inner
-            .store
-            .store_experiment(id, StorageState::Archived)
-            .await
+        self.store().store_experiment(id, StorageState::Archived).await
     }
 
     /// Takes an experiment out again. Its runs stay put away.
@@ -248,10 +284,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn unarchive_experiment(&self, id: ExperimentId) -> Result<(), EngineError> {
-        self.inner
-            .store
-            .store_experiment(id, StorageState::Available)
-            .await
+        self.store().store_experiment(id, StorageState::Available).await
     }
 
     /// Deletes an experiment without runs.
@@ -259,7 +292,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::Precondition`] where it has runs or is the default one.
     pub async fn delete_experiment(&self, id: ExperimentId) -> Result<(), EngineError> {
-        self.inner.store.delete_experiment(id).await
+        self.store().delete_experiment(id).await
     }
 
     // Runs.
@@ -275,7 +308,7 @@ impl Engine {
         if new.display_name.is_empty() {
             return Err(EngineError::Invalid("a run needs a name".to_owned()));
         }
-        let store = &self.inner.store;
+        let store = self.store();
         let (package, version) = store.source(new.source).await?;
         let pipeline = parse(&package)?;
         let notices = supported(&pipeline)?;
@@ -307,10 +340,26 @@ impl Engine {
             error: None,
             notices,
         };
-        if store.insert_run(record.clone(), package).await? {
+        let facts = start::facts(self.config(), &record, &pipeline)?;
+        let program = Arc::new(Program::new(pipeline)?);
+        // On a task of its own: a caller that goes away in between must not leave a run that nobody starts.
+        let (made, engine) = (record.clone(), self.clone());
+        let started = tokio::spawn(async move {
+            let is_new = engine.store().insert_run(made, package).await?;
+            if is_new {
+                let start = Message::Start { facts, program };
+                engine
+                    .inner
+                    .performer
+                    .send(start)
+                    .map_err(|_| EngineError::Closed)?;
+            }
+            Ok::<_, EngineError>(is_new)
+        });
+        if started.await.map_err(|_| EngineError::Closed)?? {
             Ok(record)
         } else {
-            store.run(id).await
+            self.store().run(id).await
         }
     }
 
@@ -319,7 +368,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn run(&self, id: RunId) -> Result<RunRecord, EngineError> {
-        self.inner.store.run(id).await
+        self.store().run(id).await
     }
 
     /// Runs, of one experiment or of all, without their packages.
@@ -331,7 +380,7 @@ impl Engine {
         experiment: Option<ExperimentId>,
         options: ListOptions,
     ) -> Result<Page<RunRecord>, EngineError> {
-        self.inner.store.runs(experiment, options).await
+        self.store().runs(experiment, options).await
     }
 
     /// Tells a run to stop. Returns once that is durable; the run is `CANCELING` until its tasks have stopped. A run
@@ -340,8 +389,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::Precondition`] where it has ended.
     pub async fn terminate_run(&self, id: RunId) -> Result<(), EngineError> {
-        self.inner.store.run(id).await?;
-        Err(EngineError::Precondition(format!("run `{id}` does not run")))
+        self.store().run(id).await?;
+        self.ask(|reply| Message::Terminate(id, reply)).await
     }
 
     /// Runs what failed or was stopped once more; what succeeded stays.
@@ -349,8 +398,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::Precondition`] where it has not failed and was not stopped.
     pub async fn retry_run(&self, id: RunId) -> Result<(), EngineError> {
-        self.inner.store.run(id).await?;
-        Err(EngineError::Precondition(format!("run `{id}` has not failed")))
+        self.store().run(id).await?;
+        let _reserved = self.reserve(id).await?;
+        let (record, package, tasks) = self.store().whole_run(id).await?;
+        let stored = start::stored(self.config(), record, &package, tasks)?;
+        self.ask(|reply| Message::Retry(Box::new(stored), reply)).await
     }
 
     /// Puts a run away.
@@ -358,7 +410,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn archive_run(&self, id: RunId) -> Result<(), EngineError> {
-        self.inner.store.store_run(id, StorageState::Archived).await
+        self.store().store_run(id, StorageState::Archived).await
     }
 
     /// Takes a run out again.
@@ -366,7 +418,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::Precondition`] where its experiment is put away.
     pub async fn unarchive_run(&self, id: RunId) -> Result<(), EngineError> {
-        self.inner.store.store_run(id, StorageState::Available).await
+        self.store().store_run(id, StorageState::Available).await
     }
 
     /// Forgets a run that has ended, its logs with it. Its artifacts stay, for the cache.
@@ -374,7 +426,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::Precondition`] where it has not ended; [`EngineError::File`].
     pub async fn delete_run(&self, id: RunId) -> Result<(), EngineError> {
-        self.inner.store.delete_run(id).await
+        self.store().run(id).await?;
+        let _reserved = self.reserve(id).await?;
+        self.store().delete_run(id).await?;
+        let folder = layout::run(&self.config().tasks, id);
+        match tokio::fs::remove_dir_all(&folder).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(EngineError::file(folder)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     // Tasks.
@@ -384,7 +445,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn tasks(&self, run: RunId) -> Result<Vec<TaskRecord>, EngineError> {
-        self.inner.store.tasks(run, &self.inner.config.tasks).await
+        self.store().tasks(run, &self.config().tasks).await
     }
 
     /// One task.
@@ -392,7 +453,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn task(&self, id: TaskId) -> Result<TaskRecord, EngineError> {
-        self.inner.store.task(id, &self.inner.config.tasks).await
+        self.store().task(id, &self.config().tasks).await
     }
 
     /// The log of a task's attempt, of the newest where none is named, as far as it is written; empty where the task
@@ -440,7 +501,7 @@ impl Engine {
         source: PipelineSource,
         parameters: &IndexMap<String, Value>,
     ) -> Result<Forecast, EngineError> {
-        let (package, _) = self.inner.store.source(source).await?;
+        let (package, _) = self.store().source(source).await?;
         let pipeline = parse(&package)?;
         supported(&pipeline)?;
         bind_parameters(&pipeline.spec().root.inputs, parameters)?;
@@ -460,6 +521,19 @@ impl Engine {
             "task `{}` has no cache key",
             found.scope_path
         )))
+    }
+}
+
+/// A run that nobody else changes.
+struct Reservation {
+    run: RunId,
+    performer: mpsc::UnboundedSender<Message>,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // Where the performer is gone, so is its list.
+        let _ = self.performer.send(Message::Release(self.run));
     }
 }
 

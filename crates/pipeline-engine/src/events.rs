@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::decide::Row;
 use crate::model::{ArtifactRecord, RunId, RunState, TaskId, TaskState};
 
 /// Something that happened, after it was made durable.
@@ -45,4 +46,42 @@ pub enum Happening {
         /// The artifact.
         artifact: Box<ArtifactRecord>,
     },
+}
+
+/// What a row tells those who listen.
+pub(crate) fn of(row: &Row) -> Vec<(Timestamp, Happening)> {
+    match row {
+        Row::Run { state, at, .. } => vec![(*at, Happening::Run { state: *state })],
+        Row::Task(change) => {
+            let state = change.phase.shown();
+            let told = Happening::Task {
+                task: change.id,
+                scope_path: change.scope_path.to_string(),
+                state,
+                attempt: change.attempt,
+            };
+            // Scopes hand artifacts of others on; only those that an attempt made are new.
+            let made = change
+                .outputs
+                .as_deref()
+                .filter(|_| state == TaskState::Succeeded && change.attempt.is_some());
+            let artifacts = made
+                .into_iter()
+                .flat_map(|outputs| outputs.artifacts.values())
+                .flatten();
+            let artifacts = artifacts.map(|artifact| Happening::Artifact {
+                task: change.id,
+                artifact: Box::new(artifact.clone()),
+            });
+            std::iter::once(told)
+                .chain(artifacts)
+                .map(|what| (change.at, what))
+                .collect()
+        }
+        Row::Made(_)
+        | Row::AttemptStarted { .. }
+        | Row::AttemptEnded { .. }
+        | Row::CacheDecided(_)
+        | Row::CacheEntry { .. } => Vec::new(),
+    }
 }

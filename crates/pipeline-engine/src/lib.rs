@@ -13,8 +13,10 @@ mod error;
 mod events;
 mod layout;
 mod model;
+mod perform;
 mod program;
 mod quantity;
+mod start;
 mod store;
 
 pub use config::{Capacity, Data, EngineConfig, EnvironmentError, EnvironmentSource, NoEnvironment};

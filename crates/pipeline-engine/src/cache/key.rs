@@ -7,14 +7,12 @@
 use std::collections::BTreeMap;
 
 use pipeline_spec::canonical;
-use pipeline_spec::ir::{
-    ArtifactType, ComponentSpec, ContainerSpec, InputParameter, KubernetesExecutorConfig, ParameterSource,
-};
+use pipeline_spec::ir::{ArtifactType, ComponentSpec, ContainerSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::bind::Bound;
+use crate::bind::{Bound, Variable};
 use crate::model::{ArtifactRecord, Difference};
 
 /// All that the result of a task depends on. Tasks with equal keys have equal results.
@@ -56,7 +54,8 @@ pub(crate) struct Ingredients<'a> {
     pub(crate) component_name: &'a str,
     pub(crate) component: &'a ComponentSpec,
     pub(crate) container: &'a ContainerSpec,
-    pub(crate) kubernetes: Option<&'a KubernetesExecutorConfig>,
+    /// Environment that is read from somewhere.
+    pub(crate) variables: &'a [Variable],
     /// What the package says stands for the whole key.
     pub(crate) custom: Option<&'a str>,
     pub(crate) inputs: &'a Bound,
@@ -116,7 +115,11 @@ impl CacheKey {
             .iter()
             .map(|var| (var.name.clone(), var.value.clone()))
             .collect();
-        key.env_from = from.kubernetes.map(references).unwrap_or_default();
+        key.env_from = from
+            .variables
+            .iter()
+            .map(|var| (var.name.clone(), var.source.to_string()))
+            .collect();
         key
     }
 
@@ -238,39 +241,10 @@ fn identity(artifact: &ArtifactRecord) -> String {
     }
 }
 
-/// Variables that are read from somewhere, and from where.
-fn references(config: &KubernetesExecutorConfig) -> BTreeMap<String, String> {
-    let named = |parameter: &InputParameter| match &parameter.source {
-        ParameterSource::Constant(Value::String(name)) => name.clone(),
-        ParameterSource::Constant(other) => other.to_string(),
-        ParameterSource::ComponentInput(name) => format!("input {name}"),
-        ParameterSource::TaskOutput { task, output } => format!("output {output} of {task}"),
-        ParameterSource::FinalStatus { task } => format!("status of {task}"),
-    };
-    let config_maps = config.config_map_as_env.iter().flat_map(|source| {
-        let name = named(&source.name);
-        source
-            .keys
-            .iter()
-            .map(move |key| (key.variable.clone(), format!("configMap {name} {}", key.key)))
-    });
-    let secrets = config.secret_as_env.iter().flat_map(|source| {
-        let name = named(&source.name);
-        source
-            .keys
-            .iter()
-            .map(move |key| (key.variable.clone(), format!("secret {name} {}", key.key)))
-    });
-    let fields = config
-        .field_path_as_env
-        .iter()
-        .map(|source| (source.name.clone(), format!("field {}", source.field_path)));
-    config_maps.chain(secrets).chain(fields).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bind::VariableSource;
     use crate::model::{ArtifactId, BoundArtifact, BoundParameter, Origin};
     use serde_json::json;
 
@@ -288,7 +262,7 @@ mod tests {
         }
     }
 
-    fn key(change: impl FnOnce(&mut ContainerSpec, &mut KubernetesExecutorConfig, &mut Bound)) -> CacheKey {
+    fn key(change: impl FnOnce(&mut ContainerSpec, &mut Vec<Variable>, &mut Bound)) -> CacheKey {
         let component: ComponentSpec = serde_json::from_value(json!({
             "executorLabel": "exec-train",
             "outputDefinitions": {
@@ -301,10 +275,15 @@ mod tests {
             "image": "recipe:train-1", "command": ["python3"], "args": ["{{$}}"], "env": [{"name": "A", "value": "1"}],
         }))
         .unwrap();
-        let mut kubernetes: KubernetesExecutorConfig = serde_json::from_value(json!({
-            "secretAsEnv": [{"secretName": "keys", "keyToEnv": [{"secretKey": "token", "envVar": "TOKEN"}]}],
-        }))
-        .unwrap();
+        let source = VariableSource::Secret {
+            name: "keys".into(),
+            key: "token".into(),
+            optional: false,
+        };
+        let mut variables = vec![Variable {
+            name: "TOKEN".into(),
+            source,
+        }];
         let mut inputs = Bound {
             parameters: vec![BoundParameter {
                 name: "x".into(),
@@ -317,21 +296,19 @@ mod tests {
                 origin: Origin::Component,
             }],
         };
-        change(&mut container, &mut kubernetes, &mut inputs);
+        change(&mut container, &mut variables, &mut inputs);
         CacheKey::of(&Ingredients {
             pipeline: "p",
             component_name: "comp-train",
             component: &component,
             container: &container,
-            kubernetes: Some(&kubernetes),
+            variables: &variables,
             custom: None,
             inputs: &inputs,
         })
     }
 
-    fn told(
-        change: impl FnOnce(&mut ContainerSpec, &mut KubernetesExecutorConfig, &mut Bound),
-    ) -> Vec<String> {
+    fn told(change: impl FnOnce(&mut ContainerSpec, &mut Vec<Variable>, &mut Bound)) -> Vec<String> {
         let (earlier, later) = (key(|_, _, _| ()), key(change));
         assert_eq!(earlier == later, earlier.fingerprint() == later.fingerprint());
         later
@@ -361,7 +338,11 @@ mod tests {
             [r#"variable A: "1" → absent"#]
         );
         assert_eq!(
-            told(|_, kubernetes, _| kubernetes.secret_as_env[0].keys[0].key = "other".into()),
+            told(|_, variables, _| variables[0].source = VariableSource::Secret {
+                name: "keys".into(),
+                key: "other".into(),
+                optional: true
+            }),
             [r#"variable TOKEN: "secret keys token" → "secret keys other""#]
         );
         assert_eq!(

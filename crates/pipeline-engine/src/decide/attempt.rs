@@ -55,6 +55,7 @@ impl Machine {
         let is_container = self.kind_of(task) == TaskKind::Container;
         if is_container {
             decision.effects.push(Effect::Leave { task: id });
+            decision.effects.push(Effect::Clear { task: id, attempt });
         }
         let stopping = self.is_stopping();
         let (state, message) = match &end {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Answer, CacheDecided, Decision, Effect, Fingerprinted, Machine, Need, Phase, Row, TaskId, Trigger,
 };
-use crate::bind::{self, Bound, Surroundings, Unbound, Unknown};
+use crate::bind::{self, Bound, Surroundings, Unbound, Unknown, Variable};
 use crate::cache::{CacheKey, Ingredients};
 use crate::model::{ArtifactRecord, CacheDecision};
 use crate::program::{Program, Step, Work};
@@ -92,7 +92,7 @@ impl Machine {
                 let program = Arc::clone(&self.program);
                 match program.executor(label) {
                     Executor::Container(container) => {
-                        self.begin_container(task, step, label, container, decision)
+                        self.begin_container(task, step, label, container, at, decision)
                     }
                     Executor::Importer(_) => self.begin_import(task, at, decision),
                     Executor::Resolver(_) | Executor::CustomJob(_) => {
@@ -110,13 +110,15 @@ impl Machine {
         step: &Step,
         label: &str,
         container: &ContainerSpec,
+        at: Timestamp,
         decision: &mut Decision,
     ) {
-        let Some(inputs) = self.tasks[task].inputs.clone() else {
+        if let Err(message) = self.prepare(task, step, label, container) {
+            return self.fail(task, message, at, decision);
+        }
+        let Some(key) = self.tasks[task].key.clone() else {
             return;
         };
-        let key = key_of(&self.program, step, label, container, &inputs);
-        self.tasks[task].key = Some(Arc::clone(&key));
         if !step.cached {
             self.tasks[task].reason = "it is never cached".to_owned();
             return self.enqueue(task, decision);
@@ -127,6 +129,38 @@ impl Machine {
                 key,
             });
         }
+    }
+
+    /// Finds out what a container task reads from elsewhere, and what its result depends on.
+    pub(super) fn prepare(
+        &mut self,
+        task: usize,
+        step: &Step,
+        label: &str,
+        container: &ContainerSpec,
+    ) -> Result<(), String> {
+        let Some(inputs) = self.tasks[task].inputs.clone() else {
+            return Ok(());
+        };
+        let program = Arc::clone(&self.program);
+        let config = program.pipeline().kubernetes_executor(label);
+        let facts = self.facts_of(task);
+        let variables = match bind::variables(
+            config,
+            &Beside {
+                machine: self,
+                task,
+                facts,
+            },
+        ) {
+            Ok(variables) => variables,
+            Err(Unbound::Wrong(message)) => return Err(message),
+            Err(Unbound::Unknown(unknown)) => return Err(format!("{} is not there", unknown.on)),
+        };
+        let key = key_of(&program, step, container, &inputs, &variables);
+        self.tasks[task].variables = variables.into();
+        self.tasks[task].key = Some(key);
+        Ok(())
     }
 
     fn begin_import(&mut self, task: usize, at: Timestamp, decision: &mut Decision) {
@@ -250,16 +284,16 @@ fn filled(text: Option<String>, inputs: &Bound, facts: &Facts) -> Option<String>
 pub(crate) fn key_of(
     program: &Program,
     step: &Step,
-    label: &str,
     container: &ContainerSpec,
     inputs: &Bound,
+    variables: &[Variable],
 ) -> Arc<Fingerprinted> {
     let key = CacheKey::of(&Ingredients {
         pipeline: program.pipeline().name(),
         component_name: &step.component,
         component: program.component(step),
         container,
-        kubernetes: program.pipeline().kubernetes_executor(label),
+        variables,
         custom: step.cache_key.as_deref(),
         inputs,
     });

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use pipeline_spec::ir::Executor;
 
-use super::ready::key_of;
 use super::{Decision, Effect, Machine, Outputs, Phase, Place, RunFacts, Task};
 use crate::bind::{self, Bound};
 use crate::model::{AttemptState, RunRecord, RunState, TaskKind, TaskRecord, TaskState};
@@ -87,18 +86,10 @@ impl Machine {
             }));
         }
         if task.phase.is_success() {
-            task.outputs = Some(Arc::new(Outputs {
-                parameters: record
-                    .output_parameters
-                    .iter()
-                    .map(|parameter| (parameter.name.clone(), parameter.value.clone()))
-                    .collect(),
-                artifacts: record
-                    .output_artifacts
-                    .iter()
-                    .map(|bound| (bound.name.clone(), bound.artifacts.clone()))
-                    .collect(),
-            }));
+            task.outputs = Some(Arc::new(Outputs::from(Bound {
+                parameters: record.output_parameters.clone(),
+                artifacts: record.output_artifacts.clone(),
+            })));
         }
         task.attempt = record.attempts.last().map_or(0, |attempt| attempt.number);
         // What counts is what happened since the run was last tried.
@@ -197,11 +188,11 @@ impl Machine {
         };
         let program = Arc::clone(&self.program);
         let step = program.step(dag, step);
-        let (Work::Executor(label), Some(inputs)) = (&step.work, self.tasks[task].inputs.clone()) else {
-            return;
-        };
+        let Work::Executor(label) = &step.work else { return };
         if let Executor::Container(container) = program.executor(label) {
-            self.tasks[task].key = Some(key_of(&program, step, label, container, &inputs));
+            // It was prepared once from the same rows, so that this does not fail; if it did, the attempt that runs
+            // would go on all the same, uncached.
+            let _ = self.prepare(task, step, label, container);
         }
     }
 }

@@ -232,6 +232,7 @@ impl Task {
             inputs: None,
             outputs: None,
             items: None,
+            variables: Arc::new([]),
             key: None,
             reason: String::new(),
             attempt: 0,

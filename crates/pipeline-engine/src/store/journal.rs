@@ -1,6 +1,7 @@
 //! What was decided, made durable: the rows of decisions, in order.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -265,8 +266,8 @@ fn bound(outputs: &Outputs) -> Bound {
 
 impl Store {
     /// Makes decisions durable.
-    pub(crate) async fn commit(&self, rows: Vec<Row>, events: Vec<Event>) -> Result<(), EngineError> {
-        self.write(move |connection| apply(connection, &rows, &events))
+    pub(crate) async fn commit(&self, decided: Arc<(Vec<Row>, Vec<Event>)>) -> Result<(), EngineError> {
+        self.write(move |connection| apply(connection, &decided.0, &decided.1))
             .await
     }
 

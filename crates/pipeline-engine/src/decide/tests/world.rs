@@ -196,7 +196,7 @@ impl World {
             }
             Effect::Wake { task, at } => self.wakes.push_back((task, at)),
             Effect::Deadline { at } => self.deadline = Some(at),
-            Effect::Finished => {}
+            Effect::Clear { .. } | Effect::Finished => {}
         }
     }
 

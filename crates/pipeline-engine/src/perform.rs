@@ -1,0 +1,446 @@
+//! Carries decisions out: rows first, then what follows from them.
+//!
+//! One task owns the machines of all runs. It takes what has happened, lets the machines decide, and while one commit
+//! is on its way to the disk gathers the rows of the next. What can be seen from outside, an attempt begun or stopped,
+//! an event told, waits for its commit; what cannot, a look into the cache, a place in the queue, does not.
+
+mod admission;
+mod attempt;
+mod command;
+mod environment;
+mod import;
+mod outputs;
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::OptionFuture;
+use jiff::Timestamp;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+
+use crate::clock;
+use crate::config::EngineConfig;
+use crate::decide::{Decision, Effect, Event, Machine, Order, Row, RunFacts};
+use crate::error::EngineError;
+use crate::events;
+use crate::model::{RunId, RunRecord, RunState, TaskId, TaskRecord};
+use crate::program::Program;
+use crate::store::Store;
+use crate::{cache, layout, start};
+use admission::Admission;
+
+/// What every part of the performer has at hand.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: EngineConfig,
+    pub(crate) store: Store,
+    pub(crate) events: broadcast::Sender<events::Event>,
+}
+
+/// What the performer is told.
+pub(crate) enum Message {
+    /// A run was made.
+    Start { facts: RunFacts, program: Arc<Program> },
+    /// Something happened to a run.
+    Event(RunId, Event),
+    /// Somebody wants a run to stop.
+    Terminate(RunId, Reply),
+    /// Somebody, who has reserved the run, wants what failed in it to be tried again.
+    Retry(Box<Stored>, Reply),
+    /// Nobody but the sender is to touch a run that has ended, until it is released.
+    Reserve(RunId, Reply),
+    /// See [`Message::Reserve`].
+    Release(RunId),
+    /// Nothing more is to be decided.
+    Close(oneshot::Sender<()>),
+}
+
+/// A run as its rows have it.
+pub(crate) struct Stored {
+    pub(crate) facts: RunFacts,
+    pub(crate) program: Arc<Program>,
+    pub(crate) record: RunRecord,
+    pub(crate) tasks: Vec<TaskRecord>,
+}
+
+/// Told once what was asked for is durable, or why it is not done.
+pub(crate) type Reply = oneshot::Sender<Result<(), EngineError>>;
+
+/// The owner of all machines.
+pub(crate) struct Performer {
+    shared: Arc<Shared>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    outbox: mpsc::UnboundedSender<Message>,
+    machines: HashMap<RunId, Machine>,
+    /// Runs that somebody outside is about to change.
+    reserved: HashSet<RunId>,
+    admission: Admission,
+    /// How to stop attempts that are being carried out.
+    attempts: HashMap<TaskId, (u32, Arc<Notify>)>,
+    sequence: u64,
+    gathered: Batch,
+    committing: Option<Committing>,
+}
+
+/// Decisions that become durable together.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Row>,
+    events: Vec<events::Event>,
+    effects: Vec<(RunId, Effect)>,
+    replies: Vec<Reply>,
+}
+
+type Committing = Pin<Box<dyn Future<Output = (Batch, Result<(), EngineError>)> + Send>>;
+
+impl Performer {
+    /// A performer, and where to tell it things.
+    pub(crate) async fn new(
+        shared: Arc<Shared>,
+    ) -> Result<(Self, mpsc::UnboundedSender<Message>), EngineError> {
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let performer = Self {
+            admission: Admission::new(shared.config.capacity),
+            sequence: shared.store.latest_event().await?,
+            shared,
+            inbox,
+            outbox: outbox.clone(),
+            machines: HashMap::new(),
+            reserved: HashSet::new(),
+            attempts: HashMap::new(),
+            gathered: Batch::default(),
+            committing: None,
+        };
+        Ok((performer, outbox))
+    }
+
+    /// Takes up what an earlier engine left.
+    pub(crate) async fn recover(&mut self) -> Result<(), EngineError> {
+        for run in self.shared.store.unfinished_runs().await? {
+            let (record, package, tasks) = self.shared.store.whole_run(run).await?;
+            match start::stored(&self.shared.config, record, &package, tasks) {
+                Ok(stored) if stored.record.state == RunState::Pending => {
+                    self.take(Message::Start {
+                        facts: stored.facts,
+                        program: stored.program,
+                    });
+                }
+                Ok(stored) => self.resume(stored),
+                // A version that reads packages more strictly than the one that took this one in.
+                Err(error) => {
+                    let failed = Row::Run {
+                        run,
+                        state: RunState::Failed,
+                        at: clock::now(),
+                        error: Some(error.to_string()),
+                    };
+                    self.gather(
+                        run,
+                        Decision {
+                            rows: vec![failed],
+                            effects: Vec::new(),
+                        },
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, stored: Stored) {
+        let run = stored.facts.id;
+        let (machine, decision) = Machine::restore(
+            stored.facts,
+            stored.program,
+            &stored.record,
+            &stored.tasks,
+            clock::now(),
+        );
+        self.machines.insert(run, machine);
+        self.gather(run, decision);
+    }
+
+    /// Serves until it is told to close.
+    pub(crate) async fn serve(mut self) {
+        const AT_ONCE: usize = 1024;
+        let mut messages = Vec::with_capacity(AT_ONCE);
+        self.commit_gathered();
+        loop {
+            tokio::select! {
+                biased;
+                Some((batch, result)) = OptionFuture::from(self.committing.as_mut()) => {
+                    self.committing = None;
+                    self.committed(batch, result);
+                }
+                received = self.inbox.recv_many(&mut messages, AT_ONCE) => {
+                    if received == 0 {
+                        return;
+                    }
+                    for message in messages.drain(..) {
+                        match message {
+                            Message::Close(reply) => {
+                                // What was decided before is made durable; its effects are the next engine's.
+                                if let Some(committing) = self.committing.take() {
+                                    committing.await;
+                                }
+                                let _ = reply.send(());
+                                return;
+                            }
+                            message => self.take(message),
+                        }
+                    }
+                }
+            }
+            self.commit_gathered();
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Start { facts, program } => {
+                let run = facts.id;
+                self.machines
+                    .entry(run)
+                    .or_insert_with(|| Machine::new(facts, program));
+                self.decide(run, Event::Start);
+            }
+            Message::Event(run, event) => self.decide(run, event),
+            Message::Terminate(run, reply) => {
+                if self.machines.contains_key(&run) {
+                    self.decide(run, Event::Terminate);
+                    self.gathered.replies.push(reply);
+                } else {
+                    let error = EngineError::Precondition(format!("run `{run}` has ended"));
+                    let _ = reply.send(Err(error));
+                }
+            }
+            Message::Retry(stored, reply) => self.retry(*stored, reply),
+            Message::Reserve(run, reply) => {
+                let free = !self.machines.contains_key(&run) && self.reserved.insert(run);
+                let busy =
+                    || EngineError::Precondition(format!("run `{run}` has not ended: terminate it first"));
+                let _ = reply.send(if free { Ok(()) } else { Err(busy()) });
+            }
+            Message::Release(run) => {
+                self.reserved.remove(&run);
+            }
+            Message::Close(_) => {}
+        }
+    }
+
+    fn retry(&mut self, stored: Stored, reply: Reply) {
+        let run = stored.facts.id;
+
+        if stored.record.state == RunState::Succeeded {
+            let message = format!("run `{run}` has succeeded: there is nothing to try again");
+            let _ = reply.send(Err(EngineError::Precondition(message)));
+            return;
+        }
+        self.resume(stored);
+        self.decide(run, Event::Retry);
+        self.gathered.replies.push(reply);
+    }
+
+    /// Lets the machine of a run decide.
+    fn decide(&mut self, run: RunId, event: Event) {
+        if let Event::Ended { task, attempt, .. } = &event
+            && self
+                .attempts
+                .get(task)
+                .is_some_and(|(number, _)| number == attempt)
+        {
+            self.attempts.remove(task);
+        }
+        if let Some(machine) = self.machines.get_mut(&run) {
+            let decision = machine.decide(event, clock::now());
+            self.gather(run, decision);
+        }
+    }
+
+    /// Takes a decision into the next commit. What nobody sees is done at once, and may lead to more decisions.
+    fn gather(&mut self, run: RunId, decision: Decision) {
+        for row in &decision.rows {
+            for (at, what) in events::of(row) {
+                self.sequence += 1;
+                self.gathered.events.push(events::Event {
+                    sequence: self.sequence,
+                    at,
+                    run,
+                    what,
+                });
+            }
+        }
+        self.gathered.rows.extend(decision.rows);
+        for effect in decision.effects {
+            match effect {
+                Effect::LookUp { task, key } => self.look_up(run, task, key.fingerprint.clone()),
+                Effect::Enqueue { task, need } => self.admission.enqueue(run, task, need),
+                Effect::Hold { task, need } => self.admission.hold(task, need),
+                Effect::Leave { task } => self.admission.leave(task),
+                Effect::Wake { task, at } => self.tell_at(at, run, Event::Woken { task }),
+                Effect::Deadline { at } => self.tell_at(at, run, Event::DeadlinePassed),
+                seen => self.gathered.effects.push((run, seen)),
+            }
+        }
+        while let Some((run, task)) = self.admission.admit() {
+            self.decide(run, Event::Admitted { task });
+        }
+    }
+
+    fn look_up(&self, run: RunId, task: TaskId, fingerprint: String) {
+        let (shared, outbox) = (Arc::clone(&self.shared), self.outbox.clone());
+        tokio::spawn(async move {
+            let found = shared
+                .store
+                .read(move |connection| cache::look_up(connection, &fingerprint))
+                .await;
+            let answer = found.unwrap_or_else(|error| crate::decide::Answer::Miss {
+                reason: format!("the cache could not be read: {error}"),
+            });
+            let _ = outbox.send(Message::Event(run, Event::LookedUp { task, answer }));
+        });
+    }
+
+    fn tell_at(&self, at: Timestamp, run: RunId, event: Event) {
+        let wait = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
+        let outbox = self.outbox.clone();
+        if wait.is_zero() {
+            let _ = outbox.send(Message::Event(run, event));
+            return;
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let _ = outbox.send(Message::Event(run, event));
+        });
+    }
+
+    fn commit_gathered(&mut self) {
+        let batch = &self.gathered;
+        if self.committing.is_some()
+            || (batch.rows.is_empty() && batch.effects.is_empty() && batch.replies.is_empty())
+        {
+            return;
+        }
+        let batch = std::mem::take(&mut self.gathered);
+        let store = self.shared.store.clone();
+        self.committing = Some(Box::pin(async move {
+            let rows = Arc::new((batch.rows, batch.events));
+            let result = commit(&store, &rows).await;
+            let (rows, events) = Arc::try_unwrap(rows).unwrap_or_else(|shared| (*shared).clone());
+            (
+                Batch {
+                    rows,
+                    events,
+                    effects: batch.effects,
+                    replies: batch.replies,
+                },
+                result,
+            )
+        }));
+    }
+
+    fn committed(&mut self, batch: Batch, result: Result<(), EngineError>) {
+        if result.is_err() {
+            // Only a closed store gives up.
+            for reply in batch.replies {
+                let _ = reply.send(Err(EngineError::Closed));
+            }
+            return;
+        }
+        for reply in batch.replies {
+            let _ = reply.send(Ok(()));
+        }
+        for event in batch.events {
+            // Nobody listens: that is their choice.
+            let _ = self.shared.events.send(event);
+        }
+        for (run, effect) in batch.effects {
+            self.perform(run, effect);
+        }
+    }
+
+    fn perform(&mut self, run: RunId, effect: Effect) {
+        match effect {
+            Effect::Launch(order) => self.begin(order, attempt::launch),
+            Effect::Attach(order) => self.begin(order, attempt::attach),
+            Effect::Import(order) => {
+                let outbox = self.outbox.clone();
+                tokio::spawn(async move {
+                    let (task, attempt) = (order.task, order.attempt);
+                    let end = import::import(order).await;
+                    let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
+                });
+            }
+            Effect::Stop { task, attempt } => {
+                if let Some((_, stop)) = self.attempts.get(&task).filter(|(number, _)| *number == attempt) {
+                    stop.notify_one();
+                }
+            }
+            Effect::Clear { task, attempt } => {
+                let config = &self.shared.config;
+                let folder = layout::attempt(&config.tasks, run, task, attempt);
+                let scratch = layout::scratch(&config.scratch, task, attempt);
+                tokio::task::spawn_blocking(move || clear(&folder, &scratch));
+            }
+            Effect::Finished => {
+                self.machines.remove(&run);
+            }
+            // Done when they were decided.
+            Effect::LookUp { .. }
+            | Effect::Enqueue { .. }
+            | Effect::Hold { .. }
+            | Effect::Leave { .. }
+            | Effect::Wake { .. }
+            | Effect::Deadline { .. } => {}
+        }
+    }
+
+    /// Carries an attempt out beside everything else, and tells of its end.
+    fn begin<F>(&mut self, order: Order, carry_out: impl FnOnce(Arc<Shared>, Order, Arc<Notify>) -> F)
+    where
+        F: Future<Output = crate::decide::AttemptEnd> + Send + 'static,
+    {
+        let (run, task, attempt) = (order.run, order.task, order.attempt);
+        let stop = Arc::new(Notify::new());
+        self.attempts.insert(task, (attempt, Arc::clone(&stop)));
+        let outbox = self.outbox.clone();
+        let end = carry_out(Arc::clone(&self.shared), order, stop);
+        tokio::spawn(async move {
+            let end = end.await;
+            let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
+        });
+    }
+}
+
+/// Writes rows, and again and again where the database refuses: a full disk is emptied some time, and until then
+/// nothing may be done that is not durable.
+async fn commit(store: &Store, rows: &Arc<(Vec<Row>, Vec<events::Event>)>) -> Result<(), EngineError> {
+    const PAUSE: Duration = Duration::from_secs(1);
+    loop {
+        match store.commit(Arc::clone(rows)).await {
+            Ok(()) => return Ok(()),
+            Err(EngineError::Closed) => return Err(EngineError::Closed),
+            Err(error) => {
+                tracing::error!("what was decided cannot be made durable, and waits for that: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Deletes what an attempt leaves but for its log and its records. What cannot be deleted is left to the deletion of
+/// the run.
+fn clear(folder: &std::path::Path, scratch: &std::path::Path) {
+    let left = [
+        layout::work(folder),
+        layout::home(folder),
+        layout::outputs(folder),
+        layout::result(folder),
+    ];
+    for folder in left.iter().map(std::path::PathBuf::as_path).chain([scratch]) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}

@@ -1,0 +1,137 @@
+//! An attempt, carried out: prepared, launched, waited for, read.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use processes::{Attached, Cause, End, ExitRecord, Outcome, ProcessIdentity};
+use tokio::sync::Notify;
+
+use super::command::{self, GRACE, Places};
+use super::{Shared, outputs};
+use crate::decide::{AttemptEnd, Order};
+use crate::layout;
+
+/// A new attempt, from its folders to its end. `stop` ends it early.
+pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> AttemptEnd {
+    let launch = match command::prepare(&shared.config, &order).await {
+        Ok(launch) => launch,
+        Err(message) => {
+            return AttemptEnd::Failed {
+                message,
+                again: false,
+            };
+        }
+    };
+    let places = Places::of(&shared.config, &order);
+    let shim = shared.config.shim.clone();
+    let launched = tokio::task::spawn_blocking(move || shim.launch(&launch)).await;
+    match launched {
+        Ok(Ok(identity)) => watch(order, places, identity, stop).await,
+        // The machine has no process to give, say: that passes.
+        Ok(Err(error)) => AttemptEnd::Failed {
+            message: error.to_string(),
+            again: true,
+        },
+        Err(_) => AttemptEnd::NeverStarted,
+    }
+}
+
+/// An attempt of an earlier engine: still running, or ended meanwhile.
+pub(super) async fn attach(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> AttemptEnd {
+    let places = Places::of(&shared.config, &order);
+    match processes::attach(&places.folder) {
+        Ok(Attached::Running(identity)) => watch(order, places, identity, stop).await,
+        Ok(Attached::Ended(record)) => ended(order, places, record).await,
+        Ok(Attached::NeverStarted) => AttemptEnd::NeverStarted,
+        Ok(Attached::Lost) => AttemptEnd::Lost,
+        Err(error) => AttemptEnd::Failed {
+            message: error.to_string(),
+            again: true,
+        },
+    }
+}
+
+async fn watch(order: Order, places: Places, identity: ProcessIdentity, stop: Arc<Notify>) -> AttemptEnd {
+    let outcome = tokio::select! {
+        outcome = processes::wait(&identity, &places.folder) => outcome,
+        () = stop.notified() => {
+            if let Err(error) = processes::terminate(&identity, GRACE).await {
+                return AttemptEnd::Failed { message: error.to_string(), again: false };
+            }
+            processes::wait(&identity, &places.folder).await
+        }
+    };
+    match outcome {
+        Ok(Outcome::Ended(record)) => ended(order, places, record).await,
+        Ok(Outcome::Lost) => AttemptEnd::Lost,
+        Err(error) => AttemptEnd::Failed {
+            message: error.to_string(),
+            again: true,
+        },
+    }
+}
+
+async fn ended(order: Order, places: Places, record: ExitRecord) -> AttemptEnd {
+    if record.cause == Cause::Terminated {
+        return AttemptEnd::Stopped;
+    }
+    let read = tokio::task::spawn_blocking(move || judge(&order, &places, &record)).await;
+    // Only a closing runtime lets go of it: the next engine reads the same record.
+    read.unwrap_or(AttemptEnd::NeverStarted)
+}
+
+/// What a record says, and what the attempt left.
+fn judge(order: &Order, places: &Places, record: &ExitRecord) -> AttemptEnd {
+    let failed = |message: String, again| AttemptEnd::Failed { message, again };
+    if record.cause == Cause::Deadline {
+        return failed(
+            "it took longer than its deadline and was stopped".to_owned(),
+            true,
+        );
+    }
+    match &record.end {
+        End::NotStarted(reason) => failed(reason.clone(), false),
+        End::Signal(signal) => {
+            let hint = if *signal == 9 {
+                "; the system does that when memory runs out"
+            } else {
+                ""
+            };
+            failed(
+                with_last_words(format!("killed by signal {signal}{hint}"), &places.folder),
+                true,
+            )
+        }
+        End::Code(0) => match &record.publish_error {
+            Some(error) => failed(
+                format!("its outputs could not be moved into place: {error}"),
+                true,
+            ),
+            None => match outputs::read(order, places) {
+                Ok(outputs) => AttemptEnd::Succeeded(outputs),
+                Err(message) => failed(message, true),
+            },
+        },
+        End::Code(code) => failed(with_last_words(format!("exit code {code}"), &places.folder), true),
+    }
+}
+
+/// A failure, and the last line of the log, which mostly tells the reason.
+fn with_last_words(what: String, folder: &Path) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    const TAIL: u64 = 4096;
+    const SHOWN: usize = 300;
+    let tail = || -> std::io::Result<String> {
+        let mut file = std::fs::File::open(layout::log(folder))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let last = tail().unwrap_or_default();
+    match last.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
+        Some(line) => format!("{what}: {}", line.chars().take(SHOWN).collect::<String>()),
+        None => what,
+    }
+}
