@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use reqwest::Method;
+use serde_json::Value;
 
 use super::additions::not_spoken;
 use super::{Client, PAGE, call, segment};
@@ -52,11 +53,11 @@ impl Client {
         }
     }
 
-    /// The tasks of a run's pipeline in running order, from the run itself or from its version.
+    /// A run's compiled pipeline, from the run itself or from its version; null where neither has one.
     ///
     /// # Errors
-    /// [`KfpError::Malformed`] when the pipeline has no DAG, and those of every call.
-    pub async fn outline(&self, run: &Run) -> Result<Outline, KfpError> {
+    /// Those of every call.
+    pub async fn pipeline_spec(&self, run: &Run) -> Result<Value, KfpError> {
         let spec = match (&run.pipeline_spec, &run.pipeline_version_reference) {
             (Some(spec), _) => Some(spec.clone()),
             (None, Some(reference)) => {
@@ -66,7 +67,16 @@ impl Client {
             }
             (None, None) => None,
         };
-        Outline::of(&spec.unwrap_or_default()).map_err(|error| KfpError::Malformed {
+        Ok(spec.unwrap_or_default())
+    }
+
+    /// The tasks of a run's pipeline in running order.
+    ///
+    /// # Errors
+    /// [`KfpError::Malformed`] when the pipeline has no DAG, and those of every call.
+    pub async fn outline(&self, run: &Run) -> Result<Outline, KfpError> {
+        let spec = self.pipeline_spec(run).await?;
+        Outline::of(&spec).map_err(|error| KfpError::Malformed {
             call: call("GetRun", format!("run {}", run.run_id)),
             http_status: 200,
             reason: error.to_string(),
