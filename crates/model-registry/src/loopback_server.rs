@@ -112,7 +112,7 @@ fn python() -> io::Result<PathBuf> {
     std::env::var_os(PYTHON_VARIABLE).map(PathBuf::from).ok_or_else(|| {
         io::Error::other(format!(
             "{PYTHON_VARIABLE} is not set: this test runs a real MLflow server. `cargo xtask test` sets it up; \
-             by hand: {PYTHON_VARIABLE}=.basecamp/python/<lock digest>/bin/python"
+             by hand: {PYTHON_VARIABLE}=.basecamp/python/current/bin/python"
         ))
     })
 }

@@ -46,7 +46,7 @@ async fn endpoint() -> String {
 async fn start() -> Server {
     let python = PathBuf::from(std::env::var_os("BASECAMP_PYTHON").expect(
         "BASECAMP_PYTHON is not set: this test runs a real kserve server. `cargo xtask test` sets it up; \
-         by hand: BASECAMP_PYTHON=.basecamp/python/<lock digest>/bin/python",
+         by hand: BASECAMP_PYTHON=.basecamp/python/current/bin/python",
     ));
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
