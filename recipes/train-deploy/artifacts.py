@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ def open_uri(uri: str, mode: str) -> IO[bytes]:
     uri = uri.replace("minio://", "s3://", 1) if uri.startswith("minio://") else uri
     auto_mkdir = {"auto_mkdir": True} if "://" not in uri or uri.startswith("file://") else {}
     return cast("IO[bytes]", fsspec.open(uri, mode, **auto_mkdir).open())  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def put_folder(folder: Path, uri: str) -> None:
+    """Copies a folder's files to a place; what is there under the same names is replaced."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            with open_uri(f"{uri}/{file.relative_to(folder).as_posix()}", "wb") as target:
+                target.write(file.read_bytes())
 
 
 def uri_of(artifact: Artifact) -> str:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from features.datasets import KEYS, LABEL
 from features.days import COLUMNS, Commits, Days, TooLittleHistoryError, repository_days, to_arrow
 from features.leakage import refuse_peeking
-from lakehouse.catalog import COMMITS, REPOSITORY_DAYS, open_catalog
+from lakehouse.catalog import COMMITS, REPOSITORY_DAYS, load_or_create, open_catalog
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -77,17 +77,11 @@ def extract(snapshot_id: int, repositories: list[str]) -> Extracted:
 
 def write_days(catalog: Catalog, dense: pa.Table) -> int:
     """Keeps the dense table in the lakehouse and returns its snapshot; one that holds the same rows is used again."""
-    from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
+    from pyiceberg.exceptions import CommitFailedException
 
     content = table_digest(dense)
     for _ in range(_ATTEMPTS):
-        try:
-            table = catalog.load_table(REPOSITORY_DAYS)
-        except NoSuchTableError:
-            try:
-                table = catalog.create_table(REPOSITORY_DAYS, dense.schema)
-            except TableAlreadyExistsError:
-                continue
+        table = load_or_create(catalog, REPOSITORY_DAYS, dense.schema)
         found = _snapshot_of(table, content)
         if found is not None:
             return found

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
 NAME = "abukix"
 COMMITS = f"{NAME}.commits"
@@ -14,6 +17,10 @@ REPOSITORY_DAYS = f"{NAME}.repository_days"
 
 # Reading a table's metadata needs no Arrow; loading PyIceberg's Arrow reader costs as much as everything else here.
 LIGHT = {"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO"}
+
+# PyIceberg 0.12 repeats a commit that lost a race on top of the winner's, unasked. What we append was worked out for
+# the table as it was read: who loses must look again, or the same commits would be in it twice.
+NO_RETRY = {"commit.retry.num-retries": "0"}
 
 
 class CatalogError(Exception):
@@ -40,3 +47,22 @@ def open_catalog(properties: dict[str, str] | None = None) -> Catalog:
             return load_catalog(NAME, **(properties or {}))
         except Exception as error:
             raise CatalogError(f"catalog {NAME} at {uri}: {error}: `cargo xtask status` shows what is up") from error
+
+
+def load_or_create(catalog: Catalog, name: str, schema: pa.Schema) -> Table:
+    """The table, made where it is not there; a commit to it that loses a race fails."""
+    from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+
+    try:
+        table = catalog.load_table(name)
+    except NoSuchTableError:
+        with suppress(NamespaceAlreadyExistsError):
+            catalog.create_namespace(name.partition(".")[0])
+        try:
+            return catalog.create_table(name, schema, properties=NO_RETRY)
+        except TableAlreadyExistsError:
+            table = catalog.load_table(name)
+    if not table.properties.items() >= NO_RETRY.items():
+        with table.transaction() as change:
+            change.set_properties(NO_RETRY)
+    return table

@@ -55,20 +55,10 @@ def load(catalog: Catalog) -> Table | None:
 
 def load_or_create(catalog: Catalog) -> Table:
     """The table, made where it is not there; raises SchemaError where another one has its name."""
-    from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
-
+    from lakehouse.catalog import load_or_create as load_or_create_table
     from lakehouse.rows import SCHEMA
 
-    table = load(catalog)
-    if table is None:
-        try:
-            catalog.create_namespace(COMMITS.partition(".")[0])
-        except NamespaceAlreadyExistsError:
-            pass
-        try:
-            table = catalog.create_table(COMMITS, SCHEMA)
-        except TableAlreadyExistsError:
-            table = catalog.load_table(COMMITS)
+    table = load_or_create_table(catalog, COMMITS, SCHEMA)
     found = {field.name: str(field.field_type) for field in table.schema().fields}
     expected = {
         "repository": "string",

@@ -151,7 +151,7 @@ def _activity(weeks: int, random: np.random.Generator) -> tuple[np.ndarray, np.n
         begin += int(random.integers(7, 15))
     # One or two spells in which nothing at all happens, and one repository in five sleeps for long.
     for _ in range(int(random.integers(1, 3))):
-        start = int(random.integers(0, weeks))
+        start = int(random.integers(0, max(1, weeks - 5)))
         activity[start : start + int(random.integers(2, 5))] = 0.0
     if random.random() < 0.2:
         start = int(random.integers(0, weeks))

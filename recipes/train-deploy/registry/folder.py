@@ -34,17 +34,15 @@ def write(folder: Path, model_file: Path, golden: dict[str, Any]) -> None:
         path=str(folder),
         python_model=str(RECIPE / "registry" / "predictor.py"),
         artifacts={"model": str(staged)},
+        input_example=example,
         code_paths=[str(RECIPE / "forecast")],
-        # Given, not inferred: inferring would load the model in a process of its own, and the example below would be
-        # predicted once more.
+        # Given: inferring them would load the model once more, in a process of its own.
         pip_requirements=["mlflow==3.17.2", "numpy"],
         signature=ModelSignature(
             inputs=Schema([ColSpec(DataType.double, name) for name in model.features]),
             outputs=Schema([ColSpec(DataType.double, OUTPUT)]),
         ),
     )
-    # MLflow's own file for an example, written by hand because handing it to `save_model` runs the model on it.
-    (folder / "input_example.json").write_text(example.to_json(orient="split", index=False), encoding="utf-8")
     for path, key in ((GOLDEN_REQUESTS, "requests"), (GOLDEN_PREDICTIONS, "predictions")):
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(json.dumps(golden[key]), encoding="utf-8")

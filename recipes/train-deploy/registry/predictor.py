@@ -19,7 +19,8 @@ class NextWeekCommits(PythonModel):
         """Reads the fitted parameters."""
         self._model = Model.from_bytes(Path(context.artifacts["model"]).read_bytes())
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> np.ndarray:  # noqa: ANN401, ARG002
+    # Without annotations: MLflow reads these as a schema, and the schema is the signature's.
+    def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201, ARG002
         """Commits of the coming week, one a row."""
         return self._model.predict(model_input[list(self._model.features)].to_numpy(dtype=np.float64))
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from artifacts import put_folder
 from registry.provenance import INPUT_KEY, MODEL, Provenance
 from registry.rest import Document, Registry
 
@@ -62,10 +63,8 @@ def _create(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         write_folder(folder)
-        # Imported by now for writing the folder.
-        from mlflow.artifacts import log_artifacts
-
-        log_artifacts(str(folder), artifact_path="model", run_id=run_id, tracking_uri=registry.uri)
+        # Not by MLflow's client: its first call loads the plugins of everything installed, Feast among them.
+        put_folder(folder, f"{artifacts}/model")
     registry.finish_run(run_id, metrics, {"git_commit": provenance.git_commit, "model_digest": provenance.model_digest})
     registry.create_model(MODEL)
     registry.create_version(MODEL, f"{artifacts}/model", run_id, provenance.tags)
