@@ -3,11 +3,13 @@
 //! It serves the run, where all that a task waits for has ended, and the plan, where some of it is not known yet. As
 //! `resolveInputs` of KFP's driver (`backend/src/v2/driver/resolve.go` at 2.17.0).
 
+use std::collections::BTreeMap;
+
 use pipeline_spec::ir::{
     ArtifactSource, ComponentSpec, Implementation, InputParameter, IteratorItems, KubernetesExecutorConfig,
     ParameterSource, ParameterType,
 };
-use pipeline_spec::placeholder::{Facts, Template};
+use pipeline_spec::placeholder::{Facts, Name, Template};
 use pipeline_spec::{ArtifactList, Inputs, RuntimeArtifact, admit, coerce};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -114,8 +116,8 @@ impl From<Unknown> for Unbound {
     }
 }
 
-fn wrong(name: &str, reason: impl std::fmt::Display) -> Unbound {
-    Unbound::Wrong(format!("input `{name}`: {reason}"))
+fn wrong(name: &str, reason: impl std::fmt::Display) -> String {
+    format!("input `{name}`: {reason}")
 }
 
 /// Binds the inputs of a task. Of a loop these are the inputs of the loop as a whole, without the item.
@@ -124,31 +126,55 @@ pub(crate) fn inputs(
     component: &ComponentSpec,
     around: &impl Surroundings,
 ) -> Result<Bound, Unbound> {
+    let (bound, unknown) = known_inputs(step, component, around).map_err(Unbound::Wrong)?;
+    match unknown.into_values().next() {
+        Some(unknown) => Err(Unbound::Unknown(unknown)),
+        None => Ok(bound),
+    }
+}
+
+/// Inputs that are not known yet, by name, and what they depend on.
+pub(crate) type UnknownInputs = BTreeMap<String, Unknown>;
+
+/// Binds those inputs of a task that are known.
+pub(crate) fn known_inputs(
+    step: &Step,
+    component: &ComponentSpec,
+    around: &impl Surroundings,
+) -> Result<(Bound, UnknownInputs), String> {
     let mut bound = Bound::default();
+    let mut unknown = UnknownInputs::new();
     let (constants, sourced): (Vec<_>, Vec<_>) = step
         .parameters
         .iter()
         .partition(|binding| matches!(binding.source, ParameterSource::Constant(_)));
     for binding in sourced {
-        if let Some((value, origin)) = sourced_parameter(binding, around)? {
-            take(&mut bound, binding, component, value, origin)?;
-        } else if !may_be_absent(component, &binding.name) {
-            return Err(wrong(&binding.name, absence(&binding.source)));
+        match sourced_parameter(binding, around) {
+            Ok(Some((value, origin))) => take(&mut bound, binding, component, value, origin)?,
+            Ok(None) if may_be_absent(component, &binding.name) => {}
+            Ok(None) => return Err(wrong(&binding.name, absence(&binding.source))),
+            Err(on) => {
+                unknown.insert(binding.name.clone(), on);
+            }
         }
     }
     for binding in constants {
         let ParameterSource::Constant(written) = &binding.source else {
             continue;
         };
+        if let Some(on) = unknown_in(written, &unknown) {
+            unknown.insert(binding.name.clone(), on);
+            continue;
+        }
         let value = filled(written, &bound, around.facts()).map_err(|error| wrong(&binding.name, error))?;
         take(&mut bound, binding, component, value, Origin::Constant)?;
     }
-    defaults(&mut bound, step, component)?;
+    defaults(&mut bound, &unknown, step, component)?;
     for binding in &step.artifacts {
         let (found, origin) = match &binding.source {
-            ArtifactSource::ComponentInput(name) => (around.component_artifacts(name)?, Origin::Component),
+            ArtifactSource::ComponentInput(name) => (around.component_artifacts(name), Origin::Component),
             ArtifactSource::TaskOutput { task, output } => {
-                (around.output_artifacts(task, output)?, Origin::Task(task.clone()))
+                (around.output_artifacts(task, output), Origin::Task(task.clone()))
             }
         };
         let optional = component
@@ -157,24 +183,40 @@ pub(crate) fn inputs(
             .get(&binding.name)
             .is_some_and(|input| input.is_optional);
         match found {
-            Some(artifacts) => {
+            Ok(Some(artifacts)) => {
                 bound.artifacts.push(BoundArtifact {
                     name: binding.name.clone(),
                     artifacts,
                     origin,
                 });
             }
-            None if optional => {}
-            None => {
+            Ok(None) if optional => {}
+            Ok(None) => {
                 let reason = match &binding.source {
                     ArtifactSource::TaskOutput { task, output } => no_output(task, output),
                     ArtifactSource::ComponentInput(name) => format!("`{name}` was given no artifact"),
                 };
                 return Err(wrong(&binding.name, reason));
             }
+            Err(on) => {
+                unknown.insert(binding.name.clone(), on);
+            }
         }
     }
-    Ok(bound)
+    Ok((bound, unknown))
+}
+
+/// What a constant depends on that is not known: the inputs that its placeholders name.
+fn unknown_in(value: &Value, unknown: &UnknownInputs) -> Option<Unknown> {
+    match value {
+        Value::String(text) => Template::parse(text).names().find_map(|name| match name {
+            Name::InputParameter(name) => unknown.get(name).cloned(),
+            _ => None,
+        }),
+        Value::Array(items) => items.iter().find_map(|item| unknown_in(item, unknown)),
+        Value::Object(fields) => fields.values().find_map(|value| unknown_in(value, unknown)),
+        _ => None,
+    }
 }
 
 fn sourced_parameter(
@@ -227,16 +269,15 @@ fn take(
     component: &ComponentSpec,
     value: Value,
     origin: Origin,
-) -> Result<(), Unbound> {
+) -> Result<(), String> {
     let name = &binding.name;
     let mut value = match &binding.selector {
         Some(selector) => selector.select(&value).map_err(|error| wrong(name, error))?,
         None => value,
     };
     if let Some(input) = component.inputs.parameters.get(name) {
-        value =
-            coerce(name, value, input.parameter_type).map_err(|error| Unbound::Wrong(error.to_string()))?;
-        admit(name, &value, input).map_err(|error| Unbound::Wrong(error.to_string()))?;
+        value = coerce(name, value, input.parameter_type).map_err(|error| error.to_string())?;
+        admit(name, &value, input).map_err(|error| error.to_string())?;
     }
     bound.give(name, value, origin);
     Ok(())
@@ -266,14 +307,23 @@ fn filled(value: &Value, bound: &Bound, facts: &Facts) -> Result<Value, String> 
     })
 }
 
-fn defaults(bound: &mut Bound, step: &Step, component: &ComponentSpec) -> Result<(), Unbound> {
+fn defaults(
+    bound: &mut Bound,
+    unknown: &UnknownInputs,
+    step: &Step,
+    component: &ComponentSpec,
+) -> Result<(), String> {
     let is_dag = matches!(component.implementation, Implementation::Dag(_));
     for (name, input) in &component.inputs.parameters {
         let is_item = step
             .iterator
             .as_ref()
             .is_some_and(|iterator| iterator.item == *name);
-        if bound.parameter(name).is_some() || is_item || input.parameter_type == ParameterType::TaskConfig {
+        if bound.parameter(name).is_some()
+            || unknown.contains_key(name)
+            || is_item
+            || input.parameter_type == ParameterType::TaskConfig
+        {
             continue;
         }
         match &input.default_value {

@@ -1,9 +1,11 @@
 //! The cache: what a result depends on, whether one is there, whether its bytes still are.
 
 mod digest;
+mod explain;
 mod key;
 mod lookup;
 
 pub(crate) use digest::content;
+pub(crate) use explain::{explain, told};
 pub(crate) use key::{CacheKey, Ingredients};
 pub(crate) use lookup::look_up;

@@ -30,6 +30,7 @@ use crate::program::{DagNumber, Program, Step};
 
 pub(crate) use lifecycle::Phase;
 use lifecycle::{RunTrigger, Trigger, next, next_run};
+pub(crate) use ready::{final_status, key_of};
 
 /// The state of one run.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use pipeline_spec::{Limits, Pipeline, bind_parameters};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::cache;
 use crate::clock;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
@@ -20,6 +21,7 @@ use crate::model::{
     StorageState, TaskId, TaskRecord, VersionId, VersionRecord,
 };
 use crate::perform::{Message, Performer, Reply, Shared};
+use crate::plan;
 use crate::program::Program;
 use crate::start;
 use crate::store::Store;
@@ -501,11 +503,37 @@ impl Engine {
         source: PipelineSource,
         parameters: &IndexMap<String, Value>,
     ) -> Result<Forecast, EngineError> {
-        let (package, _) = self.store().source(source).await?;
+        let (package, version) = self.store().source(source).await?;
         let pipeline = parse(&package)?;
         supported(&pipeline)?;
-        bind_parameters(&pipeline.spec().root.inputs, parameters)?;
-        Ok(Forecast { tasks: Vec::new() })
+        // What is only known of a run that is made, its id say, is the empty text.
+        let now = clock::now();
+        let record = RunRecord {
+            id: RunId(uuid::Uuid::nil()),
+            name: String::new(),
+            display_name: String::new(),
+            description: String::new(),
+            pipeline_name: pipeline.name().to_owned(),
+            version,
+            package: None,
+            experiment: ExperimentId(uuid::Uuid::nil()),
+            parameters: parameters.clone(),
+            pipeline_root: None,
+            service_account: String::new(),
+            storage_state: StorageState::Available,
+            state: RunState::Pending,
+            history: Vec::new(),
+            created_at: now,
+            scheduled_at: now,
+            finished_at: None,
+            error: None,
+            notices: Vec::new(),
+        };
+        let facts = start::facts(self.config(), &record, &pipeline)?;
+        let program = Arc::new(Program::new(pipeline)?);
+        self.store()
+            .read(move |connection| plan::plan(connection, &program, &facts))
+            .await
     }
 
     /// Why a task of a run ran or did not, and how its key differs from the nearest earlier one. `task` is its name,
@@ -515,12 +543,29 @@ impl Engine {
     /// [`EngineError::NotFound`]; [`EngineError::Invalid`] where several tasks have that name.
     pub async fn explain_cache(&self, run: RunId, task: &str) -> Result<CacheExplanation, EngineError> {
         let tasks = self.tasks(run).await?;
-        let found = tasks.iter().find(|candidate| candidate.name == task);
-        let found = found.ok_or_else(|| EngineError::not_found("task", task))?;
-        Err(EngineError::Precondition(format!(
-            "task `{}` has no cache key",
-            found.scope_path
-        )))
+        let by_place = |candidate: &&TaskRecord| {
+            candidate.scope_path == task
+                || candidate.scope_path.strip_prefix("root.") == Some(task)
+                || candidate.id.to_string() == task
+        };
+        let named = || tasks.iter().filter(|candidate| candidate.name == task);
+        let found = match (
+            tasks.iter().find(by_place).or_else(|| named().next()),
+            named().count(),
+        ) {
+            (Some(found), 0 | 1) => found.clone(),
+            (None, _) => return Err(EngineError::not_found("task", task)),
+            (Some(_), _) => {
+                let places: Vec<_> = named().map(|task| task.scope_path.as_str()).collect();
+                return Err(EngineError::Invalid(format!(
+                    "several tasks are called `{task}`: name one by its place, {}",
+                    places.join(", ")
+                )));
+            }
+        };
+        self.store()
+            .read(move |connection| cache::explain(connection, &found))
+            .await
     }
 }
 

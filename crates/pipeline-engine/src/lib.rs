@@ -14,6 +14,7 @@ mod events;
 mod layout;
 mod model;
 mod perform;
+mod plan;
 mod program;
 mod quantity;
 mod start;

@@ -8,7 +8,7 @@ mod admission;
 mod attempt;
 mod command;
 mod environment;
-mod import;
+pub(crate) mod import;
 mod outputs;
 
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,6 @@
 //! Why a task ran or did not, and what would run.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::{RunId, TaskId};
@@ -29,7 +29,7 @@ pub struct CacheExplanation {
 }
 
 /// What was decided for a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheDecision {
     /// Its outputs were taken from the cache.

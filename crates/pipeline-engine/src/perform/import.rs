@@ -7,15 +7,19 @@ use pipeline_spec::ir::{Executor, ImporterSpec, ValueOrParameter};
 use pipeline_spec::placeholder::{Facts, Template};
 use serde_json::{Map, Value};
 
+use crate::bind::Bound;
 use crate::cache;
 use crate::decide::{AttemptEnd, Order, Outputs};
 use crate::layout;
 use crate::model::{ArtifactId, ArtifactRecord};
-use crate::program::Work;
+use crate::program::{Program, Step, Work};
 
 /// Carries an import out.
 pub(super) async fn import(order: Order) -> AttemptEnd {
-    let read = tokio::task::spawn_blocking(move || outputs(&order)).await;
+    let read = tokio::task::spawn_blocking(move || {
+        outputs(&order.program, order.step(), &order.inputs, &order.facts)
+    })
+    .await;
     match read {
         Ok(Ok(outputs)) => AttemptEnd::Succeeded(outputs),
         Ok(Err(message)) => AttemptEnd::Failed {
@@ -26,14 +30,20 @@ pub(super) async fn import(order: Order) -> AttemptEnd {
     }
 }
 
-fn outputs(order: &Order) -> Result<Outputs, String> {
-    let Work::Executor(label) = &order.step().work else {
+/// The output of an importer.
+pub(crate) fn outputs(
+    program: &Program,
+    step: &Step,
+    inputs: &Bound,
+    facts: &Facts,
+) -> Result<Outputs, String> {
+    let Work::Executor(label) = &step.work else {
         return Err("it is a DAG".to_owned());
     };
-    let Executor::Importer(importer) = order.program.executor(label) else {
+    let Executor::Importer(importer) = program.executor(label) else {
         return Err("its executor is no importer".to_owned());
     };
-    let component = order.program.component(order.step());
+    let component = program.component(step);
     let name = component
         .outputs
         .artifacts
@@ -41,22 +51,27 @@ fn outputs(order: &Order) -> Result<Outputs, String> {
         .next()
         .cloned()
         .unwrap_or_else(|| "artifact".to_owned());
-    let record = artifact(order, importer, &name)?;
+    let record = artifact(inputs, facts, importer, &name)?;
     Ok(Outputs {
         parameters: BTreeMap::new(),
         artifacts: BTreeMap::from([(name, vec![record])]),
     })
 }
 
-fn artifact(order: &Order, importer: &ImporterSpec, name: &str) -> Result<ArtifactRecord, String> {
+fn artifact(
+    inputs: &Bound,
+    facts: &Facts,
+    importer: &ImporterSpec,
+    name: &str,
+) -> Result<ArtifactRecord, String> {
     let input = ExecutorInput {
-        inputs: order.inputs.to_inputs(),
+        inputs: inputs.to_inputs(),
         ..ExecutorInput::default()
     };
     let uri = match &importer.artifact_uri {
-        ValueOrParameter::Constant(Value::String(uri)) => filled(uri, &input, &order.facts)?,
+        ValueOrParameter::Constant(Value::String(uri)) => filled(uri, &input, facts)?,
         ValueOrParameter::Constant(other) => return Err(format!("`{other}` is no URI")),
-        ValueOrParameter::Parameter(name) => match order.inputs.parameter(name) {
+        ValueOrParameter::Parameter(name) => match inputs.parameter(name) {
             Some(Value::String(uri)) => uri.clone(),
             _ => return Err(format!("parameter `{name}` holds no URI")),
         },
@@ -65,7 +80,7 @@ fn artifact(order: &Order, importer: &ImporterSpec, name: &str) -> Result<Artifa
         return Err("the URI to import is empty".to_owned());
     }
     let written = Value::Object(importer.metadata.clone());
-    let Value::Object(metadata) = filled_value(&written, &input, &order.facts)? else {
+    let Value::Object(metadata) = filled_value(&written, &input, facts)? else {
         return Err("its metadata is no object".to_owned());
     };
     let mut record = ArtifactRecord {

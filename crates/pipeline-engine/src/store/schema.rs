@@ -136,6 +136,7 @@ CREATE TABLE cache_decisions (
 ) STRICT;
 CREATE INDEX cache_decisions_by_step ON cache_decisions (pipeline, step, sequence);
 CREATE INDEX cache_decisions_by_task ON cache_decisions (task_id, sequence);
+CREATE INDEX cache_decisions_by_key ON cache_decisions (fingerprint, sequence);
 CREATE TABLE events (
     sequence INTEGER PRIMARY KEY,
     at       INTEGER NOT NULL,
