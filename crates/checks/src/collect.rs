@@ -72,7 +72,7 @@ fn failed(error: impl ToString) -> Unseen {
 }
 
 async fn facts(pipelines: &Client, run: &Run) -> Result<RunFacts, KfpError> {
-    let spec = spec(pipelines, run).await?;
+    let spec = pipelines.pipeline_spec(run).await?;
     let outline = Outline::of(&spec).map_err(|error| KfpError::Malformed {
         call: kfp_api::error::Call {
             operation: "GetRun",
@@ -99,21 +99,6 @@ async fn facts(pipelines: &Client, run: &Run) -> Result<RunFacts, KfpError> {
         steps,
         outputs,
     })
-}
-
-/// The compiled pipeline, from the run itself or from its version.
-async fn spec(pipelines: &Client, run: &Run) -> Result<Value, KfpError> {
-    let spec = match (&run.pipeline_spec, &run.pipeline_version_reference) {
-        (Some(spec), _) => Some(spec.clone()),
-        (None, Some(reference)) => {
-            let version = pipelines
-                .version(&reference.pipeline_id, &reference.pipeline_version_id)
-                .await?;
-            version.pipeline_spec
-        }
-        (None, None) => None,
-    };
-    Ok(spec.unwrap_or_default())
 }
 
 /// The pipeline alone, without its platform spec.
