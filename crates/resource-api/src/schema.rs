@@ -73,19 +73,16 @@ impl Node {
                 schema["properties"].as_object(),
                 schema.get("additionalProperties"),
             ) {
-                (Some(properties), _) => Self::Object {
+                (Some(properties), _) if !properties.is_empty() => Self::Object {
                     fields: properties
                         .iter()
                         .map(|(name, field)| (name.clone(), Self::parse(field)))
                         .collect(),
                     required: texts(&schema["required"]),
                 },
-                (None, Some(values @ Value::Object(_))) => Self::Map(Box::new(Self::parse(values))),
-                (None, Some(Value::Bool(true))) => Self::Open,
-                (None, _) => Self::Object {
-                    fields: BTreeMap::new(),
-                    required: Vec::new(),
-                },
+                (_, Some(values @ Value::Object(_))) => Self::Map(Box::new(Self::parse(values))),
+                // Kubernetes' `FieldsV1` says no more of itself.
+                _ => Self::Open,
             },
             _ => Self::Open,
         }

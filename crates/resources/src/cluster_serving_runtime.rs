@@ -91,12 +91,15 @@ pub struct ClusterServingRuntimeSpec {
     /// ModelMesh: pods.
     pub replicas: Option<i32>,
     /// ModelMesh: how files are fetched.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub storage_helper: Option<serde_json::Value>,
     /// ModelMesh: its own adapters.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub built_in_adapter: Option<serde_json::Value>,
     /// Further pods of one replica.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub worker_spec: Option<serde_json::Value>,
 }

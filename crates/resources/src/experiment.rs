@@ -90,6 +90,7 @@ pub struct ExperimentSpec {
     /// Where metrics are read.
     pub metrics_collector_spec: Option<MetricsCollectorSpec>,
     /// Architecture search, as Katib takes it.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub nas_config: Option<serde_json::Value>,
     /// Whether a finished experiment may go on; Never when absent.
@@ -292,6 +293,7 @@ pub struct TrialTemplate {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retain: bool,
     /// The object of one trial, with `${trialParameters.NAME}` where values go.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub trial_spec: Option<serde_json::Value>,
     /// Where the object of one trial is kept instead.

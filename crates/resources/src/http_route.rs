@@ -105,9 +105,11 @@ pub struct HttpRouteRule {
     /// How long it may take.
     pub timeouts: Option<HttpRouteTimeouts>,
     /// When it is tried again (experimental channel).
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub retry: Option<serde_json::Value>,
     /// Which client stays with which backend (experimental channel).
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub session_persistence: Option<serde_json::Value>,
 }
@@ -179,21 +181,27 @@ pub struct HttpRouteFilter {
     #[serde(rename = "type", default)]
     pub type_: String,
     /// Headers of the request.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub request_header_modifier: Option<serde_json::Value>,
     /// Headers of the answer.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub response_header_modifier: Option<serde_json::Value>,
     /// A copy to somebody else.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub request_mirror: Option<serde_json::Value>,
     /// An answer that sends the client elsewhere.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub request_redirect: Option<serde_json::Value>,
     /// Another path or host.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub url_rewrite: Option<serde_json::Value>,
     /// An implementation's own.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub extension_ref: Option<serde_json::Value>,
 }

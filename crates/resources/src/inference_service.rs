@@ -93,9 +93,11 @@ pub struct InferenceServiceSpec {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub canary: Vec<CanarySpec>,
     /// What explains answers.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub explainer: Option<serde_json::Value>,
     /// What turns requests into the model's and answers back.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub transformer: Option<serde_json::Value>,
 }
@@ -163,9 +165,11 @@ pub struct PredictorSpec {
     /// Knative's split; ignored in Standard mode.
     pub canary_traffic_percent: Option<i64>,
     /// Sends requests and answers elsewhere.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub logger: Option<serde_json::Value>,
     /// Collects requests into batches.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub batcher: Option<serde_json::Value>,
     /// Labels of the pod.
@@ -175,12 +179,15 @@ pub struct PredictorSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// How the Deployment is replaced.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub deployment_strategy: Option<serde_json::Value>,
     /// Finer rules of the autoscaler.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub auto_scaling: Option<serde_json::Value>,
     /// Further pods of one replica.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub worker_spec: Option<serde_json::Value>,
 }
@@ -198,6 +205,7 @@ pub struct ModelSpec {
     /// Where the model's files are.
     pub storage_uri: Option<String>,
     /// Where they are, by a storage key.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub storage: Option<serde_json::Value>,
     /// `v1`, `v2`, `grpc-v2`.

@@ -182,3 +182,32 @@ fn a_route_is_accepted_when_every_gateway_says_so_of_its_generation() {
     assert!(!status(json!([condition("Accepted", 2)])).accepted(2));
     assert!(!resources::http_route::HttpRouteStatus::default().accepted(1));
 }
+
+/// What is absent is a rule's business: a schema that demands more than its type would refuse what upstream takes.
+#[test]
+fn schemas_demand_no_field_of_a_spec() {
+    for definition in definitions().iter().filter(|definition| !definition.built_in) {
+        for path in [
+            "spec",
+            "spec.objective",
+            "spec.algorithm",
+            "spec.trialTemplate",
+            "spec.metricsCollectorSpec",
+            "spec.rayClusterSpec",
+            "spec.rayClusterSpec.headGroupSpec",
+            "spec.predictor",
+            "spec.predictor.model",
+            "spec.canary[]",
+            "spec.rules[]",
+            "spec.rules[].backendRefs[]",
+            "status",
+        ] {
+            let demanded = below(&definition.schema, path).map_or(&Value::Null, |schema| &schema["required"]);
+            assert!(
+                demanded.is_null(),
+                "{}: {path} demands {demanded}",
+                definition.kind
+            );
+        }
+    }
+}

@@ -50,6 +50,7 @@ pub(super) fn create_in(
     }
     object.set_metadata("managedFields", Value::Null);
     prepare(&target, &mut object);
+    fill_in(target.kind, &mut object)?;
     let manager = target.manager(author, Operation::Update);
     let object = fields::update(target.stored_node(), &json!({}), object.value(), &manager, &now());
     insert(transaction, &target, object)
@@ -93,7 +94,6 @@ pub(super) fn insert(
 ) -> Result<Written, Failure> {
     let kind = target.kind;
     let mut object = Object::try_from(object).map_err(|error| Failure::bad_request(error.to_string()))?;
-    fill_in(kind, &mut object)?;
     if transaction
         .get(&kind.stored_as, &target.namespace, &target.name)?
         .is_some()

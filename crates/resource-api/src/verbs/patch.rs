@@ -61,7 +61,7 @@ pub(crate) async fn patch(
 impl Patch {
     fn change(&self, node: &Node, object: &mut Value) -> Result<(), String> {
         match self {
-            Self::Json(patch) => json_patch::patch(object, patch).map_err(|error| error.to_string()),
+            Self::Json(patch) => patch.0.iter().try_for_each(|operation| change(object, operation)),
             Self::Merge(patch) => {
                 json_patch::merge(object, patch);
                 Ok(())
@@ -69,4 +69,16 @@ impl Patch {
             Self::Strategic(patch) => strategic::merge(node, object, patch),
         }
     }
+}
+
+/// Carries one operation of a JSON patch out.
+fn change(object: &mut Value, operation: &json_patch::PatchOperation) -> Result<(), String> {
+    // Kubernetes takes what is absent for null, and kube-rs' finalizers test for that.
+    if let json_patch::PatchOperation::Test(test) = operation
+        && test.value.is_null()
+        && object.pointer(test.path.as_str()).is_none()
+    {
+        return Ok(());
+    }
+    json_patch::patch(object, std::slice::from_ref(operation)).map_err(|error| error.to_string())
 }

@@ -26,9 +26,11 @@ pub struct RayClusterSpec {
     /// Whether Ray's autoscaler runs beside the head.
     pub enable_in_tree_autoscaling: Option<bool>,
     /// Settings of the autoscaler.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub autoscaler_options: Option<serde_json::Value>,
     /// Where the head keeps its state across restarts.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub gcs_fault_tolerance_options: Option<serde_json::Value>,
     /// Annotations of the head's Service.
@@ -37,6 +39,7 @@ pub struct RayClusterSpec {
     /// Ray's token authentication.
     pub auth_options: Option<AuthOptions>,
     /// How a changed cluster is replaced.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub upgrade_strategy: Option<serde_json::Value>,
     /// Free the cluster's pods.

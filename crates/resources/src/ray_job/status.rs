@@ -53,6 +53,7 @@ pub struct RayJobStatus {
     /// Attempts that failed.
     pub failed: Option<i32>,
     /// The cluster's own status.
+    #[serde(default)]
     #[schemars(schema_with = "any_object")]
     pub ray_cluster_status: Option<serde_json::Value>,
     /// Generation of the spec this status is about.
