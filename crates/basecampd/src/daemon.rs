@@ -4,19 +4,30 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use endpoints::{Artifacts, Endpoints, Lakehouse, Pipelines, Registry, Resources, Serving};
-use processes::ProcessIdentity;
+use image_store::ImageStore;
+use pipeline_engine::{Engine, EngineConfig};
+use processes::{ProcessIdentity, Shim};
+use resource_api::ResourceApi;
 use tier6::{DaemonLock, DaemonRecord, StateDir};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use crate::admin;
 use crate::ports::Ports;
 use crate::services::{self, PORTS};
 use crate::supervisor::{self, Board};
+use crate::{admin, documents, kubernetes};
+
+/// How long servers may take to answer what is under way.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// Ray gives out what its object store (30 %) does not take.
+const RAY_SHARE_OF_MEMORY: f64 = 0.7;
 
 /// Runs until SIGTERM or SIGINT. Says one line on standard output: `serving` once the API answers, `held` where
 /// another daemon has the lock.
@@ -62,33 +73,144 @@ async fn serve(state: &StateDir) -> anyhow::Result<()> {
     }
     ports.settle("pipelines")?;
     ports.settle("resources")?;
-    let services = services::services(state, &mut ports)?;
-    let listener = listen(ports.of("pipelines")?).await?;
     let board = Board::new();
-    let mut tasks = JoinSet::new();
-    for service in services {
-        tasks.spawn(supervisor::supervise(state.clone(), service, board.clone()));
+    // First what takes longest.
+    let mut supervisors = JoinSet::new();
+    for service in services::services(state, &mut ports)? {
+        supervisors.spawn(supervisor::supervise(state.clone(), service, board.clone()));
     }
-    document(state, &mut ports)?.write(&state.endpoints())?;
-    let app = admin::router(board).layer(axum::middleware::from_fn(admin::loopback_names_only));
-    let own = DaemonRecord {
+    let endpoints = documents::endpoints(state, &mut ports)?;
+    endpoints.write(&state.endpoints())?;
+
+    let stop = CancellationToken::new();
+    let mut servers: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    let resources = ResourceApi::open(&state.resources())?;
+    let listener = listen(ports.of("resources")?).await?;
+    let kubeconfig = resources.kubeconfig(listener.local_addr()?, &endpoints.resources.namespaces.pipelines);
+    kubeconfig.write(&state.kubeconfig())?;
+    let stopped = stop.clone();
+    servers.spawn(async move { resources.serve(listener, stopped).await.context("resource API") });
+    let client = kubernetes::client(&state.kubeconfig()).await?;
+    documents::apply(&client, &endpoints).await?;
+
+    let images = Arc::new(ImageStore::open(state.images())?);
+    let config = controllers_config(state, &mut ports, ImageStore::clone(&images))?;
+    let stopped = stop.clone();
+    servers.spawn(controllers_until(config, client.clone(), stopped));
+    let engine = Engine::open(engine_config(
+        state,
+        images,
+        kubernetes::Environment::new(client, &endpoints.resources.namespaces.pipelines),
+    )?)
+    .await?;
+    let listener = listen(ports.of("pipelines")?).await?;
+    let app = kfp_server::router(engine.clone(), kfp_server::Admission::default())
+        .merge(admin::router(board).layer(axum::middleware::from_fn(admin::loopback_names_only)));
+    servers.spawn(async move { axum::serve(listener, app).await.context("KFP API") });
+
+    let record = DaemonRecord {
         identity: ProcessIdentity::own(),
         build: tier6::build_id(Path::new("/proc/self/exe"))?,
-        url: format!("http://127.0.0.1:{}", ports.of("pipelines")?),
+        url: endpoints.pipelines.url,
     };
-    own.write(state)?;
-    tracing::info!(url = own.url, build = own.build, "serving");
+    record.write(state)?;
+    tracing::info!(url = record.url, build = record.build, "serving");
     say("serving");
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    tokio::select! {
-        served = axum::serve(listener, app) => served.context("API server"),
+    let ended = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        Some(ended) = tasks.join_next() => Err(anyhow::anyhow!("a supervisor ended: {ended:?}")),
-    }?;
+        Some(ended) = servers.join_next() => Err(anyhow::anyhow!("a server ended: {ended:?}")),
+        Some(ended) = supervisors.join_next() => Err(anyhow::anyhow!("a supervisor ended: {ended:?}")),
+    };
+    stop.cancel();
+    supervisors.shutdown().await;
+    engine.close().await;
+    // Watches of clients would keep the KFP API open for ever; the others end by themselves.
+    let rest = async { while servers.len() > 1 && servers.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_DEADLINE, rest).await.is_err() {
+        tracing::warn!("servers did not end in time");
+    }
     tracing::info!("stopped; services go on");
-    Ok(())
+    ended
+}
+
+async fn controllers_until(
+    config: controllers::Config,
+    client: kube::Client,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    controllers::run(config, client, async move { stop.cancelled().await })
+        .await
+        .context("controllers")
+}
+
+fn engine_config(
+    state: &StateDir,
+    images: Arc<ImageStore>,
+    environment: kubernetes::Environment,
+) -> anyhow::Result<EngineConfig> {
+    let mut env = tier6::child_environment(state)?;
+    // The engine gives each attempt its own of these.
+    for own in ["PATH", "HOME", "TMPDIR"] {
+        env.remove(own);
+    }
+    Ok(EngineConfig {
+        database: state.engine().join("engine.db"),
+        tasks: state.tasks(),
+        artifacts: state.artifacts(),
+        scratch: state.short_dir()?.join("tmp"),
+        environment: Arc::new(environment),
+        env,
+        system_path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into()),
+        ..EngineConfig::below(state.root(), images, Shim::this_program())
+    })
+}
+
+fn controllers_config(
+    state: &StateDir,
+    ports: &mut Ports,
+    images: ImageStore,
+) -> anyhow::Result<controllers::Config> {
+    let mut url = |name: &str| anyhow::Ok(Url::parse(&format!("http://127.0.0.1:{}", ports.of(name)?))?);
+    let (dashboard, entry, own) = (url("ray-dashboard")?, url("serving")?, url("traefik")?);
+    let environment = tier6::child_environment(state)?;
+    let machine = pipeline_engine::Capacity::of_machine();
+    let token = state.ray_token();
+    Ok(controllers::Config {
+        experiments: state.root().join("experiments"),
+        ray_jobs: state.root().join("ray-jobs"),
+        serving: state.serving(),
+        images,
+        python: state.python()?.join("bin/python"),
+        shim: Shim::this_program(),
+        ray: controllers::Ray {
+            address: format!("127.0.0.1:{}", ports.of("ray-gcs")?),
+            dashboard,
+            token: Some(
+                std::fs::read_to_string(&token)
+                    .with_context(|| token.display().to_string())?
+                    .trim()
+                    .to_owned(),
+            ),
+            environment: environment
+                .iter()
+                .filter(|(key, _)| key.starts_with("RAY_"))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            #[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes")]
+            cpus: machine.cpu_millis as f64 / 1000.0,
+            #[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes")]
+            memory: machine.memory as f64 * RAY_SHARE_OF_MEMORY,
+        },
+        traefik: controllers::Traefik {
+            routes: state.routes(),
+            entry,
+            own,
+        },
+        environment,
+    })
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {
@@ -96,43 +218,6 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| address.to_string())
-}
-
-/// Where everything is.
-fn document(state: &StateDir, ports: &mut Ports) -> anyhow::Result<Endpoints> {
-    let mut url = |name: &str| anyhow::Ok(format!("http://127.0.0.1:{}", ports.of(name)?));
-    let mlflow = url("mlflow")?;
-    Ok(Endpoints {
-        api_version: endpoints::API_VERSION.into(),
-        rung: "embedded".into(),
-        pipelines: Pipelines {
-            url: url("pipelines")?,
-            token: None,
-        },
-        resources: Resources {
-            kubeconfig: Some(state.kubeconfig()),
-            context: None,
-            namespaces: endpoints::Namespaces::default(),
-        },
-        registry: Registry {
-            tracking_uri: mlflow.clone(),
-        },
-        artifacts: Artifacts {
-            root: format!("file://{}", state.artifacts().display()),
-            s3_endpoint: None,
-        },
-        lakehouse: Lakehouse {
-            kind: "sql".into(),
-            uri: format!("sqlite:///{}", state.lakehouse().join("catalog.db").display()),
-            warehouse: format!("file://{}", state.lakehouse().display()),
-        },
-        serving: Serving { url: url("serving")? },
-        dashboards: [
-            ("MLflow".to_owned(), mlflow),
-            ("Ray".to_owned(), url("ray-dashboard")?),
-        ]
-        .into(),
-    })
 }
 
 /// Makes the folders, the short folder outside and the token.

@@ -2,6 +2,8 @@
 
 mod admin;
 mod daemon;
+mod documents;
+mod kubernetes;
 mod lifecycle;
 mod ports;
 mod services;

@@ -39,6 +39,9 @@ pub fn child_environment(state: &StateDir) -> Result<BTreeMap<String, String>, T
         ("PYTHONUNBUFFERED", "1".into()),
         ("NO_PROXY", loopback.into()),
         ("no_proxy", loopback.into()),
+        // Without it Ray takes 127.0.0.1 for a mistake and listens on the machine's own address, or on all
+        // (`resolve_ip_for_localhost`, ray/_private/services.py@2.60.0); the name is of the platforms it is default on.
+        ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0".into()),
         ("RAY_AUTH_MODE", "token".into()),
         ("RAY_AUTH_TOKEN_PATH", state.ray_token().display().to_string()),
     ] {
