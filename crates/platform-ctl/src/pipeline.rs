@@ -135,7 +135,7 @@ pub(crate) async fn explain_cache(common: &Common, run: &str, task: Option<&str>
     let mut told = Vec::new();
     for step in steps(&pipelines, &run_id).await? {
         if step.kind == StepKind::Step {
-            told.push(pipelines.explain_cache(&run_id, &step.name).await?);
+            told.push(pipelines.explain_cache(&run_id, &step.path).await?);
         }
     }
     show(common, &told, &view::cache::table(&told));

@@ -32,5 +32,5 @@ pub(super) async fn explain(
         .explain_cache(run_id(&run)?, &task)
         .await
         .map_err(|error| ApiError::from(error).while_doing("Failed to explain the cache"))?;
-    Ok(Json(tell::explanation(&task, explanation)))
+    Ok(Json(tell::explanation(explanation)))
 }

@@ -27,11 +27,11 @@ fn foretold(task: pipeline_engine::ForecastTask) -> ForecastTask {
     }
 }
 
-/// `task` is the name that was asked for.
-pub(crate) fn explanation(task: &str, told: pipeline_engine::CacheExplanation) -> CacheExplanation {
+pub(crate) fn explanation(told: pipeline_engine::CacheExplanation) -> CacheExplanation {
+    let name = told.scope_path.rsplit('.').next().unwrap_or_default();
     CacheExplanation {
         run_id: told.run.to_string(),
-        task: task.to_owned(),
+        task: name.to_owned(),
         decision: match told.decision {
             pipeline_engine::CacheDecision::Hit => CacheDecision::Hit,
             pipeline_engine::CacheDecision::Miss => CacheDecision::Miss,

@@ -4,19 +4,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use crate::server::Server;
-use image_store::{Base, ImageManifest};
-use processes::Shim;
+use image_store::Base;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
 /// Names the Python that has kfp.
 const PYTHON: &str = "BASECAMP_PYTHON";
-
-/// What supervises attempts; no test.
-#[test]
-fn shim() {
-    processes::run_as_test();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_the_kfp_client() {
@@ -26,8 +19,13 @@ async fn a_session_of_the_kfp_client() {
              {PYTHON}=.basecamp/python/current/bin/python"
         )
     });
-    let server = Server::new(Shim::this_test_binary("kfp_client::shim")).await;
-    publish_steps_image(&server, &python);
+    let server = Server::new(crate::shim()).await;
+    // The image that the session's components name: this machine's Python, and no files.
+    let base = Base {
+        path: vec![python.parent().unwrap().to_owned()],
+        ..Base::default()
+    };
+    server.publish("tests/steps", "v1", &base);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = server.router.clone();
@@ -49,21 +47,4 @@ async fn a_session_of_the_kfp_client() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-/// The image that the session's components name: this machine's Python, and no files of its own.
-fn publish_steps_image(server: &Server, python: &std::path::Path) {
-    let recipe = server.folder.path().join("recipe");
-    std::fs::create_dir(&recipe).unwrap();
-    let manifest = ImageManifest {
-        name: "tests/steps".to_owned(),
-        digest: "0".repeat(64),
-        files: [].into(),
-        tags: [("step".to_owned(), "v1".to_owned())].into(),
-    };
-    let base = Base {
-        path: vec![python.parent().unwrap().to_owned()],
-        ..Base::default()
-    };
-    server.images.publish(&recipe, &manifest, &base).unwrap();
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use image_store::ImageStore;
+use image_store::{Base, ImageManifest, ImageStore};
 use kfp_server::{Admission, router};
 use pipeline_engine::{Engine, EngineConfig};
 use processes::Shim;
@@ -13,8 +13,10 @@ use tempfile::TempDir;
 pub(crate) struct Server {
     /// The routes.
     pub(crate) router: Router,
+    /// What is behind them.
+    pub(crate) engine: Engine,
     /// Images that its tasks can run.
-    pub(crate) images: ImageStore,
+    images: ImageStore,
     /// Holds everything.
     pub(crate) folder: TempDir,
 }
@@ -27,9 +29,23 @@ impl Server {
         let config = EngineConfig::below(folder.path(), Arc::new(images.clone()), shim);
         let engine = Engine::open(config).await.expect("an engine on a fresh folder");
         Self {
-            router: router(engine, Admission::default()),
+            router: router(engine.clone(), Admission::default()),
+            engine,
             images,
             folder,
         }
+    }
+
+    /// Lets tasks run in an image without files of its own, named `NAME:TAG`.
+    pub(crate) fn publish(&self, name: &str, tag: &str, base: &Base) {
+        let recipe = self.folder.path().join("recipe");
+        std::fs::create_dir_all(&recipe).expect("a folder");
+        let manifest = ImageManifest {
+            name: name.to_owned(),
+            digest: "0".repeat(64),
+            files: [].into(),
+            tags: [("step".to_owned(), tag.to_owned())].into(),
+        };
+        self.images.publish(&recipe, &manifest, base).expect("an image");
     }
 }
