@@ -84,7 +84,7 @@ pub(crate) fn run(record: RunRecord, tasks: Option<&[TaskRecord]>) -> Run {
         finished_at: record.finished_at,
         state: run_state(record.state),
         error: error(record.state, record.error),
-        run_details: tasks.map(|tasks| RunDetails {
+        run_details: tasks.filter(|tasks| !tasks.is_empty()).map(|tasks| RunDetails {
             task_details: nodes::details(&run_id, tasks),
         }),
         state_history: record

@@ -69,8 +69,9 @@ def package(pipeline: Any, folder: Path) -> str:
 
 
 def nodes(run: Any) -> list[tuple[str, str]]:
-    """Tell name and state of each node."""
-    return sorted((node.display_name, node.state) for node in run.run_details.task_details)
+    """Tell name and state of each node; a run that has just been made has none yet."""
+    details = run.run_details.task_details if run.run_details else []
+    return sorted((node.display_name, node.state) for node in details)
 
 
 def finished(client: Any, run_id: str) -> Any:
