@@ -365,6 +365,7 @@ impl Machine {
     }
 
     /// The run's state.
+    #[cfg(test)]
     pub(crate) fn state(&self) -> RunState {
         self.state
     }

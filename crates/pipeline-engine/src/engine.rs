@@ -14,6 +14,7 @@ use crate::clock;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::events::Event;
+use crate::follow;
 use crate::layout;
 use crate::model::{
     CacheExplanation, Experiment, ExperimentId, Forecast, ListOptions, NewExperiment, NewPipeline, NewRun,
@@ -488,8 +489,12 @@ impl Engine {
         &self,
         task: TaskId,
     ) -> Result<impl Stream<Item = Result<Vec<u8>, EngineError>> + Send + use<>, EngineError> {
-        let log = self.log(task, None).await?;
-        Ok(futures::stream::iter([Ok(log)]))
+        self.task(task).await?;
+        let (pieces, received) = mpsc::channel(16);
+        tokio::spawn(follow::follow(Arc::clone(&self.inner.shared), task, pieces));
+        Ok(futures::stream::unfold(received, |mut received| async {
+            received.recv().await.map(|piece| (piece, received))
+        }))
     }
 
     // Cache.

@@ -79,10 +79,10 @@ impl EngineError {
         move |source| Self::File { path, source }
     }
 
-    pub(crate) fn not_found(kind: &'static str, name: impl ToString) -> Self {
+    pub(crate) fn not_found(kind: &'static str, name: impl Into<String>) -> Self {
         Self::NotFound {
             kind,
-            name: name.to_string(),
+            name: name.into(),
         }
     }
 }

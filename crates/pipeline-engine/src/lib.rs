@@ -11,6 +11,7 @@ mod decide;
 mod engine;
 mod error;
 mod events;
+mod follow;
 mod layout;
 mod model;
 mod perform;

@@ -173,7 +173,7 @@ impl Performer {
                 biased;
                 Some((batch, result)) = OptionFuture::from(self.committing.as_mut()) => {
                     self.committing = None;
-                    self.committed(batch, result);
+                    self.committed(batch, &result);
                 }
                 received = self.inbox.recv_many(&mut messages, AT_ONCE) => {
                     if received == 0 {
@@ -182,10 +182,7 @@ impl Performer {
                     for message in messages.drain(..) {
                         match message {
                             Message::Close(reply) => {
-                                // What was decided before is made durable; its effects are the next engine's.
-                                if let Some(committing) = self.committing.take() {
-                                    committing.await;
-                                }
+                                                                // A commit on its way arrives or not; either way the next engine goes on from the rows.
                                 let _ = reply.send(());
                                 return;
                             }
@@ -342,7 +339,7 @@ impl Performer {
         }));
     }
 
-    fn committed(&mut self, batch: Batch, result: Result<(), EngineError>) {
+    fn committed(&mut self, batch: Batch, result: &Result<(), EngineError>) {
         if result.is_err() {
             // Only a closed store gives up.
             for reply in batch.replies {

@@ -156,7 +156,7 @@ impl<'a> Planner<'a> {
             }
         }
         let end = match (&step.work, &step.iterator) {
-            (Work::Dag(_), Some(_)) => self.looped(step, bound, unknown, &path, doubt.as_ref())?,
+            (Work::Dag(_), Some(_)) => self.looped(step, &bound, unknown, &path, doubt.as_ref())?,
             (Work::Dag(body), None) => {
                 let given = Given { bound, unknown };
                 self.dag(*body, &given, &path, doubt.as_ref())?
@@ -183,7 +183,7 @@ impl<'a> Planner<'a> {
     fn looped(
         &mut self,
         step: &Step,
-        bound: Bound,
+        bound: &Bound,
         unknown: UnknownInputs,
         path: &str,
         doubt: Option<&Unknown>,
@@ -193,7 +193,7 @@ impl<'a> Planner<'a> {
         };
         let program = Arc::clone(self.program);
         let component = program.component(step);
-        let items = match bind::items(&iterator.items, &bound) {
+        let items = match bind::items(&iterator.items, bound) {
             Ok(items) => items,
             Err(message) => match unknown.into_values().next() {
                 Some(on) => {
@@ -206,7 +206,7 @@ impl<'a> Planner<'a> {
         };
         let mut ends = Vec::with_capacity(items.len());
         for nth in 0..items.len().min(ITERATIONS) {
-            let inner = match bind::iteration(step, component, &bound, &items, nth) {
+            let inner = match bind::iteration(step, component, bound, &items, nth) {
                 Ok(inner) => inner,
                 Err(message) => return Ok(self.fail(step, path.to_owned(), &message)),
             };

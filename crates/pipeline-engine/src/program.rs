@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use pipeline_spec::Pipeline;
 use pipeline_spec::expression::{Condition, ExpressionError, Selector};
 use pipeline_spec::ir::{
-    ArtifactSource, ComponentSpec, DagSpec, Executor, Implementation, InputDefinitions, Iterator,
-    ParameterSource, RetryPolicy, TaskSpec, TriggerStrategy,
+    ArtifactSource, ComponentSpec, DagSpec, Executor, Implementation, Iterator, ParameterSource, RetryPolicy,
+    TaskSpec, TriggerStrategy,
 };
 
 use crate::error::EngineError;
@@ -30,7 +30,6 @@ pub(crate) struct DagNumber(usize);
 pub(crate) struct Dag {
     pub(crate) steps: Vec<Step>,
     names: HashMap<String, usize>,
-    pub(crate) inputs: InputDefinitions,
     /// Selections by output. Of several the first whose step succeeded counts.
     pub(crate) parameters: IndexMap<String, Vec<Selection>>,
     pub(crate) artifacts: IndexMap<String, Vec<Selection>>,
@@ -99,17 +98,16 @@ impl Program {
     pub(crate) fn new(pipeline: Pipeline) -> Result<Self, EngineError> {
         let spec = pipeline.spec();
         let mut numbers: HashMap<&str, DagNumber> = HashMap::new();
-        let mut sources: Vec<(&ComponentSpec, &DagSpec)> =
-            spec.root.dag().map(|dag| (&spec.root, dag)).into_iter().collect();
+        let mut sources: Vec<&DagSpec> = spec.root.dag().into_iter().collect();
         for (name, component) in &spec.components {
             if let Implementation::Dag(dag) = &component.implementation {
                 numbers.insert(name, DagNumber(sources.len()));
-                sources.push((component, dag));
+                sources.push(dag);
             }
         }
         let dags = sources
             .into_iter()
-            .map(|(component, dag)| Dag::new(component, dag, &pipeline, &numbers))
+            .map(|dag| Dag::new(dag, &pipeline, &numbers))
             .collect::<Result<_, ExpressionError>>()
             .map_err(|error| EngineError::Invalid(error.to_string()))?;
         Ok(Self { pipeline, dags })
@@ -168,7 +166,6 @@ impl Program {
 
 impl Dag {
     fn new(
-        component: &ComponentSpec,
         spec: &DagSpec,
         pipeline: &Pipeline,
         numbers: &HashMap<&str, DagNumber>,
@@ -242,7 +239,6 @@ impl Dag {
         Ok(Self {
             steps,
             names,
-            inputs: component.inputs.clone(),
             parameters,
             artifacts,
         })

@@ -23,7 +23,12 @@ async fn plan(opened: &Opened, package: &str, parameters: &[(&str, Value)]) -> V
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     let source = PipelineSource::Inline(package.to_owned());
-    opened.engine.plan(source, &parameters).await.unwrap().tasks
+    opened
+        .engine
+        .plan(source, &parameters)
+        .await
+        .expect("a plan")
+        .tasks
 }
 
 fn lines(tasks: &[ForecastTask]) -> Vec<String> {

@@ -43,8 +43,8 @@ impl Machine {
             machine.tell_deadline(started.map_or(now, |entry| entry.at), &mut decision);
         }
         if !run.state.is_final() {
-            for task in 0..machine.tasks.len() {
-                machine.go_on(task, &records[task], now, &mut decision);
+            for (task, record) in records.iter().enumerate() {
+                machine.go_on(task, record, now, &mut decision);
             }
             machine.settle(now, &mut decision);
         }

@@ -1,6 +1,7 @@
 //! The whole environment of an attempt. Nothing of the engine's own is inherited.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use image_store::Environment;
@@ -74,12 +75,12 @@ async fn referenced(
         };
         let kind = if is_secret { "Secret" } else { "ConfigMap" };
         let found = (is_secret, name.as_str());
-        if !objects.contains_key(&found) {
+        if let Entry::Vacant(unread) = objects.entry(found) {
             let read = match is_secret {
                 true => config.environment.secret(name).await,
                 false => config.environment.config_map(name).await,
             };
-            objects.insert(found, read.map_err(|error| format!("{kind} `{name}`: {error}"))?);
+            unread.insert(read.map_err(|error| format!("{kind} `{name}`: {error}"))?);
         }
         match objects
             .get(&found)

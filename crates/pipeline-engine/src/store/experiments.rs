@@ -65,7 +65,7 @@ pub(super) fn find(connection: &Connection, id: ExperimentId) -> Result<Experime
         .prepare_cached("SELECT * FROM experiments WHERE id = ?1")?
         .query_row([id.to_string()], read)
         .optional()?
-        .ok_or_else(|| EngineError::not_found("experiment", id))
+        .ok_or_else(|| EngineError::not_found("experiment", id.to_string()))
 }
 
 fn find_named(connection: &Connection, name: &str) -> Result<Experiment, EngineError> {

@@ -115,7 +115,7 @@ fn find_pipeline(connection: &Connection, id: PipelineId) -> Result<PipelineReco
         .prepare_cached("SELECT * FROM pipelines WHERE id = ?1")?
         .query_row([id.to_string()], read_pipeline)
         .optional()?
-        .ok_or_else(|| EngineError::not_found("pipeline", id))
+        .ok_or_else(|| EngineError::not_found("pipeline", id.to_string()))
 }
 
 pub(super) fn latest_version(
@@ -141,7 +141,7 @@ pub(super) fn find_version(
         .prepare_cached("SELECT * FROM versions WHERE pipeline_id = ?1 AND id = ?2")?
         .query_row([pipeline.to_string(), version.to_string()], read_version)
         .optional()?
-        .ok_or_else(|| EngineError::not_found("pipeline version", version))
+        .ok_or_else(|| EngineError::not_found("pipeline version", version.to_string()))
 }
 
 fn insert_pipeline(connection: &Connection, record: &PipelineRecord) -> Result<(), EngineError> {
@@ -278,7 +278,7 @@ impl Store {
                 .prepare_cached("SELECT * FROM pipelines WHERE name = ?1")?
                 .query_row([&name], read_pipeline)
                 .optional()?
-                .ok_or_else(|| EngineError::not_found("pipeline", &name))
+                .ok_or_else(|| EngineError::not_found("pipeline", name))
         })
         .await
     }

@@ -105,7 +105,7 @@ fn find(connection: &Connection, id: RunId) -> Result<RunRecord, EngineError> {
         .prepare_cached("SELECT * FROM runs WHERE id = ?1")?
         .query_row([id.to_string()], read)
         .optional()?
-        .ok_or_else(|| EngineError::not_found("run", id))
+        .ok_or_else(|| EngineError::not_found("run", id.to_string()))
 }
 
 fn package_of(connection: &Connection, id: RunId) -> Result<String, EngineError> {

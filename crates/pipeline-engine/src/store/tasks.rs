@@ -106,7 +106,7 @@ impl Store {
                 .prepare_cached("SELECT 1 FROM runs WHERE id = ?1")?
                 .query_row([run.to_string()], |_| Ok(()))
                 .optional()?;
-            known.ok_or_else(|| EngineError::not_found("run", run))?;
+            known.ok_or_else(|| EngineError::not_found("run", run.to_string()))?;
             of_run(connection, run, &folder)
         })
         .await
@@ -120,7 +120,7 @@ impl Store {
                 .prepare_cached("SELECT * FROM tasks WHERE id = ?1")?
                 .query_row([id.to_string()], read)
                 .optional()?
-                .ok_or_else(|| EngineError::not_found("task", id))?;
+                .ok_or_else(|| EngineError::not_found("task", id.to_string()))?;
             let folder = layout::task(&folder, task.run, id);
             let mut statement =
                 connection.prepare_cached("SELECT * FROM attempts WHERE task_id = ?1 ORDER BY number")?;

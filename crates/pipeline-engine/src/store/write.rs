@@ -23,7 +23,7 @@ trait Job: Send {
     /// Does the work inside the open transaction.
     fn run(&mut self, connection: &Connection);
     /// Tells the one who waits, after the commit or why there was none.
-    fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>);
+    fn finish(self: Box<Self>, committed: &Result<(), rusqlite::Error>);
 }
 
 struct Task<T, F> {
@@ -42,7 +42,7 @@ where
         self.result = Some(within_savepoint(connection, work));
     }
 
-    fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>) {
+    fn finish(self: Box<Self>, committed: &Result<(), rusqlite::Error>) {
         let result = match (committed, self.result) {
             (Ok(()), Some(result)) => result,
             // Its own error tells more than that the commit failed as well.
@@ -114,7 +114,6 @@ impl Writer {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the thread owns the connection")]
 fn serve(mut connection: Connection, orders: &mpsc::Receiver<Order>) {
     /// Bounds how long the first of a commit waits for the last.
     const SHARED: usize = 512;
@@ -152,8 +151,7 @@ fn commit(connection: &mut Connection, mut jobs: Vec<Box<dyn Job>>) {
             jobs.iter_mut().for_each(|job| job.run(&transaction));
             transaction.commit()
         });
-    let committed = committed.as_ref().map(|()| ());
-    jobs.into_iter().for_each(|job| job.finish(committed));
+    jobs.into_iter().for_each(|job| job.finish(&committed));
 }
 
 #[cfg(test)]

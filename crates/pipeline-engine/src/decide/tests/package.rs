@@ -144,10 +144,10 @@ fn task(task: &TaskGen, place: &str, components: &mut Map<String, Value>) -> Val
             written["inputs"]["parameters"]["label"] = json!({"runtimeValue": {"constant": place}});
             "comp-work".to_owned()
         }
-        KindGen::Dag(inner) => scope(inner, place, json!({}), components),
+        KindGen::Dag(inner) => scope(inner, place, &json!({}), components),
         KindGen::Condition(inner) => {
             written["triggerPolicy"]["condition"] = "inputs.parameter_values['in'] == 'even'".into();
-            scope(inner, place, json!({}), components)
+            scope(inner, place, &json!({}), components)
         }
         KindGen::Loop {
             tasks,
@@ -161,7 +161,7 @@ fn task(task: &TaskGen, place: &str, components: &mut Map<String, Value>) -> Val
             scope(
                 tasks,
                 place,
-                json!({"item": {"parameterType": "NUMBER_INTEGER"}}),
+                &json!({"item": {"parameterType": "NUMBER_INTEGER"}}),
                 components,
             )
         }
@@ -170,7 +170,7 @@ fn task(task: &TaskGen, place: &str, components: &mut Map<String, Value>) -> Val
     written
 }
 
-fn scope(tasks: &[TaskGen], place: &str, more: Value, components: &mut Map<String, Value>) -> String {
+fn scope(tasks: &[TaskGen], place: &str, more: &Value, components: &mut Map<String, Value>) -> String {
     let name = format!("comp-{place}");
     let dag = dag(tasks, place, components);
     let mut inputs = json!({"in": {"parameterType": "STRING", "isOptional": true, "defaultValue": ""}});

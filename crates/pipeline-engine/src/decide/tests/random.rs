@@ -13,11 +13,11 @@ use crate::model::{RunState, TaskState};
 fn tasks(depth: u32) -> BoxedStrategy<Vec<TaskGen>> {
     proptest::collection::vec(task(depth), 1..5)
         .prop_map(|mut tasks| {
-            for nth in 0..tasks.len() {
+            for (nth, task) in tasks.iter_mut().enumerate() {
                 // A task waits for tasks before it only, so that there is no cycle.
-                tasks[nth].waits_for.retain(|other| *other < nth);
-                tasks[nth].waits_for.sort_unstable();
-                tasks[nth].waits_for.dedup();
+                task.waits_for.retain(|other| *other < nth);
+                task.waits_for.sort_unstable();
+                task.waits_for.dedup();
             }
             tasks
         })

@@ -284,11 +284,11 @@ fn a_run_can_be_stopped_before_it_starts_and_tried_again() {
 
 #[test]
 fn past_its_deadline_a_run_fails() {
-    let limit = Some(Duration::from_secs(60));
+    let limit = Duration::from_secs(60);
     let package = package(&[TaskGen::container()]);
-    let mut world = World::with_time_limit(&package, Box::new(|_, _| gives("even")), limit);
+    let mut world = World::with_time_limit(&package, Box::new(|_, _| gives("even")), Some(limit));
     world.tell(Event::Start, Until::End);
-    assert_eq!(world.deadline, Some(world.clock + limit.unwrap()));
+    assert_eq!(world.deadline, Some(world.clock + limit));
     world.admit(Until::End);
     world.crash();
     world.tell(Event::DeadlinePassed, Until::End);
