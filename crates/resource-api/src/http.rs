@@ -6,6 +6,7 @@ mod body;
 mod dispatch;
 mod guard;
 mod path;
+mod protobuf;
 mod query;
 mod router;
 mod tls;

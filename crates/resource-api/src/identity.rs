@@ -82,7 +82,7 @@ fn make(folder: &Path) -> Result<(), String> {
     let mut authority = CertificateParams::new(Vec::new()).map_err(|error| error.to_string())?;
     authority
         .distinguished_name
-        .push(DnType::CommonName, "basecamp resources");
+        .push(DnType::CommonName, "basecamp resources CA");
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority_certificate = authority
@@ -96,6 +96,8 @@ fn make(folder: &Path) -> Result<(), String> {
     server
         .distinguished_name
         .push(DnType::CommonName, "basecamp resources");
+    // Python 3.13 takes no certificate that does not name its issuer's key.
+    server.use_authority_key_identifier_extension = true;
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let server_certificate = server

@@ -80,8 +80,25 @@ pub(crate) async fn v3(Path(path): Path<String>, headers: HeaderMap) -> Result<R
     Ok(document.answer(&headers))
 }
 
+/// The encoding in which `kubectl` asks for version 2.
+const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// A document of that encoding that knows no kind: `swagger`, `info`, and `paths` and `definitions` that are empty.
+/// `kubectl` asks for it only about kinds that are not in version 3, and then says by name which one is unknown.
+const V2_NOTHING: &[u8] = b"\x0a\x032.0\x12\x0e\x0a\x08basecamp\x12\x02v1\x42\x00\x4a\x00";
+
 /// `/openapi/v2`.
 pub(crate) async fn v2(headers: HeaderMap) -> Result<Response, Failure> {
+    let accepts = headers
+        .get(header::ACCEPT)
+        .map(|accept| String::from_utf8_lossy(accept.as_bytes()));
+    if accepts.is_some_and(|accepts| {
+        accepts
+            .split(',')
+            .any(|range| range.trim().replace('@', ".") == V2_PROTOBUF)
+    }) {
+        return Ok(([(header::CONTENT_TYPE, V2_PROTOBUF)], V2_NOTHING).into_response());
+    }
     shape(&headers)?;
     Ok(V2.answer(&headers))
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::LARGEST_BODY;
+use super::{LARGEST_BODY, protobuf};
 use crate::failure::Failure;
 
 /// The whole body.
@@ -42,7 +42,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
         .to_ascii_lowercase()
 }
 
-/// A body of JSON or YAML as data. A key that comes twice is refused: one of the two would be ignored.
+/// A body of JSON, YAML or protobuf as data. A key that comes twice is refused: one of the two would be ignored.
 ///
 /// # Errors
 ///
@@ -51,6 +51,7 @@ pub(super) fn parse(media_type: &str, bytes: &[u8]) -> Result<Value, Failure> {
     match media_type {
         "application/json" => parse_json(bytes),
         "application/yaml" => parse_yaml(bytes),
+        protobuf::MEDIA_TYPE => protobuf::parse(bytes),
         other => Err(Failure::unsupported_media_type(
             other,
             &["application/json", "application/yaml"],
@@ -157,12 +158,8 @@ mod tests {
     #[case("application/json", r#"{"a": 1, "a": 2}"#, 400, "duplicate field \"a\"")]
     #[case("application/yaml", "a: 1\na: 2\n", 400, "duplicate field \"a\"")]
     #[case("application/json", "{", 400, "the body is not JSON")]
-    #[case(
-        "application/vnd.kubernetes.protobuf",
-        "k8s",
-        415,
-        "application/vnd.kubernetes.protobuf"
-    )]
+    #[case("application/vnd.kubernetes.protobuf", "k8s", 400, "the body is no protobuf")]
+    #[case("text/plain", "x", 415, "text/plain")]
     fn what_is_none_is_told(
         #[case] media_type: &str,
         #[case] body: &str,
