@@ -22,8 +22,8 @@ pub struct Config {
     pub python: PathBuf,
     /// How processes are started.
     pub shim: Shim,
-    /// Variables of every process that is started; an image's and a container's own win. The mark of the state folder
-    /// is among them.
+    /// Variables of every process that is started; an image's and a container's own win. The mark of the state folder is
+    /// among them, and `PATH`, which is searched after the folders of an image.
     pub environment: BTreeMap<String, String>,
     /// The Ray head.
     pub ray: Ray,

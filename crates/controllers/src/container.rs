@@ -1,13 +1,10 @@
 //! A container as a program to run: arguments and environment worked out as a kubelet does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use image_store::Environment;
 use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource};
-
-/// Where programs are looked for after the image's own folders.
-const SYSTEM_PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/bin"];
 
 /// Why a container cannot be run. Messages name the field or the object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +87,19 @@ pub(crate) struct Fields {
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
+/// What a container finds around it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    /// Variables of every process here; all others win over them.
+    pub(crate) base: &'a BTreeMap<String, String>,
+    /// Its image. Programs are looked for in the image's folders, then in those of the base's `PATH`.
+    pub(crate) image: &'a Environment,
+    pub(crate) objects: &'a Objects,
+    pub(crate) fields: &'a Fields,
+    /// Variables that win over all that the container says of them.
+    pub(crate) imposed: &'a [(&'a str, &'a str)],
+}
+
 /// A program to run. `workdir` is the image's folder, not to be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program {
@@ -98,44 +108,45 @@ pub(crate) struct Program {
     pub(crate) workdir: PathBuf,
 }
 
-/// The container's program in its image. `imposed` wins over all that the container says of these variables.
+/// The container's program in its image.
 ///
 /// # Errors
 /// [`ContainerError`].
-pub(crate) fn program(
-    container: &Container,
-    image: &Environment,
-    objects: &Objects,
-    fields: &Fields,
-    imposed: &[(&str, &str)],
-) -> Result<Program, ContainerError> {
+pub(crate) fn program(container: &Container, around: &Surroundings<'_>) -> Result<Program, ContainerError> {
     let Some(command) = container.command.as_ref().filter(|command| !command.is_empty()) else {
         return Err(ContainerError::NoCommand {
             container: container.name.clone(),
         });
     };
-    let env = environment(container, image, objects, fields, imposed)?;
+    let env = environment(container, around)?;
     let words = command.iter().chain(container.args.iter().flatten());
     Ok(Program {
         argv: words.map(|word| expanded(word, &env)).collect(),
         env,
-        workdir: image.workdir.clone(),
+        workdir: around.image.workdir.clone(),
     })
 }
 
-/// The container's environment: the image's variables, then `envFrom`, then `env`, later ones winning.
+/// The container's environment: the base, the image's variables, then `envFrom`, then `env`, later ones winning.
 ///
 /// # Errors
 /// [`ContainerError`].
 pub(crate) fn environment(
     container: &Container,
-    image: &Environment,
-    objects: &Objects,
-    fields: &Fields,
-    imposed: &[(&str, &str)],
+    around: &Surroundings<'_>,
 ) -> Result<BTreeMap<String, String>, ContainerError> {
-    let mut env = image.env.clone();
-    env.insert("PATH".into(), search_path(&image.path));
+    let Surroundings {
+        base,
+        image,
+        objects,
+        fields,
+        imposed,
+    } = *around;
+    let mut env = base.clone();
+    env.extend(image.env.clone());
+    let own = image.path.iter().map(|folder| folder.display().to_string());
+    let path: Vec<String> = own.chain(base.get("PATH").cloned()).collect();
+    env.insert("PATH".into(), path.join(":"));
     let impose = |env: &mut BTreeMap<String, String>| {
         for (name, value) in imposed {
             env.insert((*name).to_owned(), (*value).to_owned());
@@ -199,17 +210,6 @@ pub(crate) fn expanded(text: &str, env: &BTreeMap<String, String>) -> String {
     }
     out.push_str(rest);
     out
-}
-
-fn search_path(own: &[PathBuf]) -> String {
-    let system = SYSTEM_PATH.iter().map(Path::new);
-    let folders: Vec<String> = own
-        .iter()
-        .map(PathBuf::as_path)
-        .chain(system)
-        .map(|folder| folder.display().to_string())
-        .collect();
-    folders.join(":")
 }
 
 fn whole<'a>(

@@ -259,9 +259,9 @@ async fn description_of(
     let objects = fetch(client, &experiment.namespace().unwrap_or_default(), &referenced).await?;
     let base = own.context.process_environment();
     let mark = own.context.mark();
-    let described = program(experiment, &template, &own.context.config.images, &objects, &mark)
-        .and_then(|program| describe(experiment, &template, program))
-        .map(|(description, env)| (description, base.into_iter().chain(env).collect()));
+    let images = &own.context.config.images;
+    let described = program(experiment, &template, images, &objects, &base, &mark)
+        .and_then(|program| describe(experiment, &template, program));
     Ok(described)
 }
 

@@ -45,8 +45,22 @@ fn fields() -> Fields {
     }
 }
 
+/// The container among these objects.
+fn within<T>(look: impl FnOnce(&Surroundings<'_>) -> T, imposed: &[(&str, &str)]) -> T {
+    look(&Surroundings {
+        base: &BTreeMap::from([
+            ("PATH".into(), "/usr/bin:/bin".into()),
+            ("LANG".into(), "C.UTF-8".into()),
+        ]),
+        image: &image(),
+        objects: &objects(),
+        fields: &fields(),
+        imposed,
+    })
+}
+
 fn own(env: &BTreeMap<String, String>) -> Vec<String> {
-    let inherited = ["PATH", "PYTHONPATH"];
+    let inherited = ["LANG", "PATH", "PYTHONPATH"];
     env.iter()
         .filter(|(name, _)| !inherited.contains(&name.as_str()))
         .map(|(name, value)| format!("{name}={value}"))
@@ -69,13 +83,11 @@ fn own(env: &BTreeMap<String, String>) -> Vec<String> {
 #[case::a_label_that_is_not_there("env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['no']\"}}}]", &["A="])]
 fn environments(#[case] fields_of: &str, #[case] expected: &[&str]) {
     let container = container(&format!("name: c\n{fields_of}"));
-    let env = environment(&container, &image(), &objects(), &fields(), &[]).unwrap();
+    let env = within(|around| environment(&container, around), &[]).unwrap();
     assert_eq!(own(&env), expected);
     assert_eq!(env["PYTHONPATH"], "/image");
-    assert_eq!(
-        env["PATH"],
-        "/env/bin:/usr/local/bin:/usr/bin:/usr/local/sbin:/bin"
-    );
+    assert_eq!(env["PATH"], "/env/bin:/usr/bin:/bin");
+    assert_eq!(env["LANG"], "C.UTF-8");
 }
 
 #[rstest]
@@ -101,7 +113,7 @@ fn what_cannot_be_run_is_named(#[case] fields_of: &str, #[case] expected: &str) 
     if container.args.is_none() {
         container.command = Some(vec!["x".into()]);
     }
-    let error = program(&container, &image(), &objects(), &fields(), &[]).unwrap_err();
+    let error = within(|around| program(&container, around), &[]).unwrap_err();
     assert_eq!(error.to_string(), expected);
 }
 
@@ -110,7 +122,7 @@ fn imposed_variables_win_and_are_referred_to() {
     let container = container(
         "{name: c, command: [server], args: ['--port=$(PORT)', '--bind=$(BIND)'], env: [{name: PORT, value: '8080'}, {name: BIND, value: '0.0.0.0:$(PORT)'}]}",
     );
-    let program = program(&container, &image(), &objects(), &fields(), &[("PORT", "41000")]).unwrap();
+    let program = within(|around| program(&container, around), &[("PORT", "41000")]).unwrap();
     assert_eq!(program.argv, ["server", "--port=41000", "--bind=0.0.0.0:41000"]);
     assert_eq!(program.env["PORT"], "41000");
 }

@@ -1,5 +1,7 @@
 //! The trial template: a batch/v1 Job, and the container that counts in it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::ResourceExt;
@@ -8,7 +10,7 @@ use resources::experiment::{ExperimentSpec, LABEL_EXPERIMENT, LABEL_TRIAL, Trial
 use serde_json::Value;
 
 use super::description::DescriptionError;
-use crate::container::{Fields, Objects, Program};
+use crate::container::{Fields, Objects, Program, Surroundings};
 
 /// A placeholder of our own, beside the template's: the trial's name, wherever a field refers to it.
 pub(super) const TRIAL_NAME: &str = "basecamp.trialName";
@@ -86,17 +88,18 @@ pub(crate) fn program(
     template: &Template,
     images: &image_store::ImageStore,
     objects: &Objects,
+    base: &BTreeMap<String, String>,
     imposed: &[(&str, &str)],
 ) -> Result<Program, DescriptionError> {
     let image = images.resolve(template.container.image.as_deref().unwrap_or_default())?;
-    let fields = fields(experiment, template);
-    Ok(crate::container::program(
-        &template.container,
-        &image,
+    let around = Surroundings {
+        base,
+        image: &image,
         objects,
-        &fields,
+        fields: &fields(experiment, template),
         imposed,
-    )?)
+    };
+    Ok(crate::container::program(&template.container, &around)?)
 }
 
 /// The spec's template.

@@ -13,7 +13,7 @@ use resources::cluster_serving_runtime::MODEL_DIR;
 
 use super::desired::Revision;
 use super::files::ServeError;
-use crate::container::{ContainerError, Fields, Objects, program};
+use crate::container::{ContainerError, Fields, Objects, Surroundings, program};
 
 /// What a log of a server may hold before it is turned over.
 const LOG_BYTES: u64 = 16 * 1024 * 1024;
@@ -72,22 +72,27 @@ pub(crate) fn launch(
     if let Some((name, value)) = base.get_key_value(processes::MARK_VARIABLE) {
         imposed.push((name, value));
     }
-    let program = program(container, &image, objects, &fields, &imposed)?;
-    let here = |text: &String| text.replace(MODEL_DIR, &place.model.display().to_string());
     let scratch = place.folder.join("scratch");
-    let mut env = base.clone();
-    env.insert("HOME".into(), scratch.display().to_string());
-    env.insert("TMPDIR".into(), scratch.join(".tmp").display().to_string());
-    env.extend(
-        program
-            .env
-            .iter()
-            .map(|(name, value)| (name.clone(), here(value))),
-    );
+    let mut around = base.clone();
+    around.insert("HOME".into(), scratch.display().to_string());
+    around.insert("TMPDIR".into(), scratch.join(".tmp").display().to_string());
+    let around = Surroundings {
+        base: &around,
+        image: &image,
+        objects,
+        fields: &fields,
+        imposed: &imposed,
+    };
+    let program = program(container, &around)?;
+    let here = |text: &String| text.replace(MODEL_DIR, &place.model.display().to_string());
     let mut words = program.argv.iter().map(here);
     let mut launch = Launch::new(&place.folder, words.next().unwrap_or_default());
     launch.args = words.collect();
-    launch.env = env;
+    launch.env = program
+        .env
+        .iter()
+        .map(|(name, value)| (name.clone(), here(value)))
+        .collect();
     launch.cwd = scratch;
     launch.log_limit = Some(LogLimit::Rotate(LOG_BYTES));
     launch.grace = Duration::from_secs(revision.grace_seconds);

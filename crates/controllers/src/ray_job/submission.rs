@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::jobs_api::Submission;
 use crate::config::Ray;
-use crate::container::{ContainerError, Fields, Objects, environment};
+use crate::container::{ContainerError, Fields, Objects, Surroundings, environment};
 use crate::quantity::Requests;
 
 /// Why a RayJob cannot run here. Messages name the field.
@@ -155,8 +155,14 @@ pub(crate) fn submission(
         labels: pod.labels.unwrap_or_default(),
         annotations: pod.annotations.unwrap_or_default(),
     };
-    let mut variables = base.clone();
-    variables.extend(environment(container, image, objects, &fields, &[])?);
+    let around = Surroundings {
+        base,
+        image,
+        objects,
+        fields: &fields,
+        imposed: &[],
+    };
+    let mut variables = environment(container, &around)?;
     let mut runtime_env = runtime_env(spec.runtime_env_yaml.as_deref())?;
     let declared = runtime_env.remove("env_vars");
     for (name, value) in declared.as_ref().and_then(Value::as_object).into_iter().flatten() {

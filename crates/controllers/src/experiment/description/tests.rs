@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{DescriptionError, describe};
-use crate::container::{Objects, program};
+use crate::container::{Objects, Surroundings, program};
 use crate::experiment::template::{Template, fields};
 
 fn experiment(change: impl FnOnce(&mut Value)) -> Experiment {
@@ -61,14 +61,14 @@ fn described(experiment: &Experiment) -> Result<(Value, BTreeMap<String, String>
         env: BTreeMap::new(),
         workdir: "/image".into(),
     };
-    let objects = Objects::default();
-    let program = program(
-        &template.container,
-        &image,
-        &objects,
-        &fields(experiment, &template),
-        &[("BASECAMP_MARK", "m")],
-    )?;
+    let around = Surroundings {
+        base: &BTreeMap::new(),
+        image: &image,
+        objects: &Objects::default(),
+        fields: &fields(experiment, &template),
+        imposed: &[("BASECAMP_MARK", "m")],
+    };
+    let program = program(&template.container, &around)?;
     let (description, env) = describe(experiment, &template, program)?;
     Ok((serde_json::to_value(description).unwrap(), env))
 }

@@ -38,7 +38,10 @@ fn the_job_gets_the_heads_environment() {
         env: BTreeMap::from([("PYTHONPATH".into(), "/image".into())]),
         workdir: "/image".into(),
     };
-    let base = BTreeMap::from([("BASECAMP_MARK".to_owned(), "m".to_owned())]);
+    let base = BTreeMap::from([
+        ("BASECAMP_MARK".to_owned(), "m".to_owned()),
+        ("PATH".to_owned(), "/bin".to_owned()),
+    ]);
     let folder = Path::new("/state/it's here");
     let submission = submission(
         &job(|_| {}),
@@ -56,7 +59,7 @@ fn the_job_gets_the_heads_environment() {
             "submission_id": "train-1-u1",
             "runtime_env": {"env_vars": {
                 "BASECAMP_MARK": "m", "JOB": "train-1",
-                "PATH": "/env/bin:/usr/local/bin:/usr/bin:/usr/local/sbin:/bin",
+                "PATH": "/env/bin:/bin",
                 "PYTHONPATH": "/image", "SEED": "7", "TEAM": "red",
             }},
         })
