@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from kfp.dsl import Artifact
@@ -19,7 +19,7 @@ def open_uri(uri: str, mode: str) -> IO[bytes]:
 
     # KFP's own word for an S3 store that is not Amazon's.
     uri = uri.replace("minio://", "s3://", 1) if uri.startswith("minio://") else uri
-    auto_mkdir = {"auto_mkdir": True} if "://" not in uri or uri.startswith("file://") else {}
+    auto_mkdir: dict[str, Any] = {"auto_mkdir": True} if "://" not in uri or uri.startswith("file://") else {}
     return cast("IO[bytes]", fsspec.open(uri, mode, **auto_mkdir).open())  # pyright: ignore[reportAttributeAccessIssue]
 
 

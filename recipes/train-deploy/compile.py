@@ -137,7 +137,9 @@ def image(root: Path, registry: str, steps: list[str]) -> Image:
             raise CompileError(f"step {step} has no module steps/{step}.py")
     every = sorted(set().union(*sources.values()) | {LOCK, CONFIG})
     files = {path: hashlib.sha256((root / path).read_bytes()).hexdigest() for path in every}
-    tags = {step: f"{step}-{_digest({path: files[path] for path in {*mine, LOCK}})[:12]}" for step, mine in sources.items()}
+    tags = {
+        step: f"{step}-{_digest({path: files[path] for path in {*mine, LOCK}})[:12]}" for step, mine in sources.items()
+    }
     return Image(f"{registry}/{NAME}", _digest(files), files, tags)
 
 
@@ -177,7 +179,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         package = Path(scratch) / "pipeline.yaml"
         function = pipeline.build({step: made.reference(step) for step in pipeline.STEPS})
-        compiler.Compiler().compile(function, str(package))
+        compiler.Compiler().compile(function, str(package))  # pyright: ignore[reportArgumentType]
         text = package.read_text(encoding="utf-8")
     # KFP describes the pipeline in comments first, in an order that differs from process to process.
     text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))

@@ -58,7 +58,9 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def build(images: dict[str, str]) -> Callable[..., Any]:
     """The pipeline function; `images` names each step's image."""
-    components = {name: dsl.component(step, base_image=images[name], target_image=images[name]) for name, step in STEPS.items()}
+    components = {
+        name: dsl.component(step, base_image=images[name], target_image=images[name]) for name, step in STEPS.items()
+    }
 
     def task(step: str, **inputs: Any) -> PipelineTask:  # noqa: ANN401
         made: PipelineTask = components[step](**inputs)

@@ -103,13 +103,14 @@ class Objects:
 
     def _events(self, name: str, version: str, deadline: float) -> Iterator[Document]:
         seconds = max(1, min(_WATCH_SECONDS, int(deadline - time.monotonic())))
-        yield from watch.Watch().stream(
+        events: Any = watch.Watch().stream(
             self._api.list_namespaced_custom_object,
             *self._where,
             field_selector=f"metadata.name={name}",
             resource_version=version,
             timeout_seconds=seconds,
         )
+        yield from events
 
     def _delete(self, name: str, deadline: float) -> None:
         try:

@@ -44,7 +44,9 @@ class Commits:
         """Takes rows with COLUMNS in any order."""
         dated = table.filter(pc.is_valid(table["committed_at"]))  # pyright: ignore[reportAttributeAccessIssue]
         if dated.num_rows == 0:
-            raise TooLittleHistoryError(f"none of the {table.num_rows} commits has a date: there is nothing to learn from")
+            raise TooLittleHistoryError(
+                f"none of the {table.num_rows} commits has a date: there is nothing to learn from"
+            )
         names, repository = np.unique(dated["repository"].to_numpy(zero_copy_only=False), return_inverse=True)
         seconds = pc.cast(dated["committed_at"], pa.int64()).to_numpy() // 1_000_000
         author = dated["author"].combine_chunks().dictionary_encode().indices.to_numpy()
@@ -71,7 +73,6 @@ class Commits:
         """
         newest = int(self.day.max())
         return newest - (newest + _EPOCH_WEEKDAY) % 7
-
 
     def before(self, day: int) -> Commits:
         """The commits before this day alone."""

@@ -37,11 +37,11 @@ class PinnedIcebergSource(IcebergSource):
         self.snapshot_id = snapshot_id
         self.columns = columns
 
-    def get_catalog_client(self) -> _PinnedCatalog:
+    def get_catalog_client(self) -> _PinnedCatalog:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What Feast's DuckDB store calls `load_table(...).scan().to_arrow()` on."""
         return _PinnedCatalog(self)
 
-    def get_table_column_names_and_types(self, config: RepoConfig) -> Iterable[tuple[str, str]]:
+    def get_table_column_names_and_types(self, config: RepoConfig) -> Iterable[tuple[str, str]]:  # noqa: ARG002
         """The chosen columns only."""
         fields = open_catalog().load_table(self.name).schema().fields
         return [(field.name, str(field.field_type)) for field in fields if field.name in self.columns]

@@ -29,7 +29,7 @@ def fit_member(base: Model, dataset: Dataset, chosen: Hyperparameters, seed: int
     network = MLPRegressor(
         hidden_layer_sizes=(HIDDEN_UNITS,),
         learning_rate_init=chosen.learning_rate,
-        batch_size=min(chosen.batch_size, len(rows)),
+        batch_size=min(chosen.batch_size, len(rows)),  # pyright: ignore[reportArgumentType]
         max_iter=EPOCHS,
         alpha=1e-3,
         random_state=seed,
@@ -45,4 +45,3 @@ def fit_member(base: Model, dataset: Dataset, chosen: Hyperparameters, seed: int
         output_weights=output[:, 0],
         output_bias=float(network.intercepts_[1][0]),
     )
-

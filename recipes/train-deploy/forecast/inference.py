@@ -32,9 +32,7 @@ def request(identifier: str, rows: np.ndarray) -> dict[str, Any]:
 def answer(model: Model, inputs: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Predictions for a request's inputs; raises ModelError where they are not what the model takes."""
     if len(inputs) != 1 or inputs[0]["name"] != INPUT:
-        raise ModelError(
-            f"the request has inputs {[tensor['name'] for tensor in inputs]}, expected one named {INPUT}"
-        )
+        raise ModelError(f"the request has inputs {[tensor['name'] for tensor in inputs]}, expected one named {INPUT}")
     tensor = inputs[0]
     if tensor["datatype"] != DATATYPE:
         raise ModelError(f"input {INPUT} has datatype {tensor['datatype']}, expected {DATATYPE}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NAIVE = "commits_7d"
-"""The seasonal-naive forecast, its season the week: each day of the coming week brings what that weekday brought last."""
+"""The seasonal-naive forecast, its season the week: each coming day brings what that weekday brought last."""
 
 
 def mean_absolute_error(predictions: np.ndarray, labels: np.ndarray) -> float:

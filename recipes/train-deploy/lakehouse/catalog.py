@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ LIGHT = {"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO"}
 # the table as it was read: who loses must look again, or the same commits would be in it twice.
 NO_RETRY = {"commit.retry.num-retries": "0"}
 
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.2
+
 
 class CatalogError(Exception):
     """The catalog cannot be used; the message names it and says what to do."""
@@ -37,27 +40,27 @@ def open_catalog(properties: dict[str, str] | None = None) -> Catalog:
         )
     from pyiceberg.catalog import load_catalog
 
-    try:
-        return load_catalog(NAME, **(properties or {}))
-    except Exception as first:
-        # Two steps that make a new SQL catalog's own tables at once: the second one finds them made.
-        if type(first).__module__.partition(".")[0] != "sqlalchemy":
-            raise
+    reason: Exception | None = None
+    for _ in range(_ATTEMPTS):
         try:
             return load_catalog(NAME, **(properties or {}))
         except Exception as error:
-            raise CatalogError(f"catalog {NAME} at {uri}: {error}: `cargo xtask status` shows what is up") from error
+            # Steps that make a new SQL catalog's own tables at once: who is late finds one of them made, not both.
+            if type(error).__module__.partition(".")[0] != "sqlalchemy":
+                raise
+            reason = error
+            time.sleep(_PAUSE_SECONDS)
+    raise CatalogError(f"catalog {NAME} at {uri}: {reason}: `cargo xtask status` shows what is up") from reason
 
 
 def load_or_create(catalog: Catalog, name: str, schema: pa.Schema) -> Table:
     """The table, made where it is not there; a commit to it that loses a race fails."""
-    from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+    from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
 
     try:
         table = catalog.load_table(name)
     except NoSuchTableError:
-        with suppress(NamespaceAlreadyExistsError):
-            catalog.create_namespace(name.partition(".")[0])
+        _create_namespace(catalog, name.partition(".")[0])
         try:
             return catalog.create_table(name, schema, properties=NO_RETRY)
         except TableAlreadyExistsError:
@@ -66,3 +69,12 @@ def load_or_create(catalog: Catalog, name: str, schema: pa.Schema) -> Table:
         with table.transaction() as change:
             change.set_properties(NO_RETRY)
     return table
+
+
+def _create_namespace(catalog: Catalog, namespace: str) -> None:
+    try:
+        catalog.create_namespace(namespace)
+    except Exception:
+        # A SQL catalog tells of a lost race by its database's own error.
+        if not catalog.namespace_exists(namespace):
+            raise

@@ -229,7 +229,5 @@ def _failure(repository: str, command: str, complaint: bytes) -> HistoryError:
     said = complaint.decode("utf-8", errors="backslashreplace").strip().splitlines()
     reason = said[-1] if said else "no reason given"
     shallow = any("prerequisite" in line or "Could not read" in line or "shallow" in line for line in said)
-    advice = (
-        "; the history is cut off: complete it with `git fetch --unshallow` and bundle it again" if shallow else ""
-    )
+    advice = "; the history is cut off: complete it with `git fetch --unshallow` and bundle it again" if shallow else ""
     return HistoryError(f"repository {repository}: git {command}: {reason}{advice}")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from artifacts import open_uri
 from lakehouse import commits
 from lakehouse.catalog import COMMITS, LIGHT, open_catalog
 from lakehouse.commits import Recorded
@@ -198,9 +199,7 @@ class _Synthetic:
 
             for name, rows, digest in batches(self._spec):
                 self._readings.append(_Reading(name, self._spec.digest, "", [rows], digest))
-            print(
-                f"ingest: {len(self.names)} synthetic repositories made up with seed {self._spec.seed}", flush=True
-            )
+            print(f"ingest: {len(self.names)} synthetic repositories made up with seed {self._spec.seed}", flush=True)
         return [reading for reading in self._readings if reading.repository not in known]
 
 
@@ -247,11 +246,9 @@ def _append_missing(source: _Source) -> Table:
 
 
 def _fetch(bundle: Bundle, file: Path) -> None:
-    import fsspec
-
     digest = hashlib.sha256()
     try:
-        with fsspec.open(bundle.uri, "rb") as remote, file.open("wb") as local:  # pyright: ignore[reportAttributeAccessIssue]
+        with open_uri(bundle.uri, "rb") as remote, file.open("wb") as local:
             while chunk := remote.read(1 << 20):
                 digest.update(chunk)
                 local.write(chunk)

@@ -27,7 +27,7 @@ def write(folder: Path, model_file: Path, golden: dict[str, Any]) -> None:
     model = Model.from_bytes(model_file.read_bytes())
     tensor = golden["requests"][0]["inputs"][0]
     width = len(model.features)
-    example = pd.DataFrame([tensor["data"][:width]], columns=list(model.features))
+    example = pd.DataFrame([dict(zip(model.features, tensor["data"][:width], strict=True))])
     staged = folder.parent / "model.json"
     staged.write_bytes(model_file.read_bytes())
     save_model(

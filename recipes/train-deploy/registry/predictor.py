@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
-from mlflow.pyfunc import PythonModel
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
 
 from forecast.model import Model
 
@@ -20,9 +20,9 @@ class NextWeekCommits(PythonModel):
         self._model = Model.from_bytes(Path(context.artifacts["model"]).read_bytes())
 
     # Without annotations: MLflow reads these as a schema, and the schema is the signature's.
-    def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201, ARG002
+    def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201, ARG002  # pyright: ignore[reportMissingParameterType, reportIncompatibleMethodOverride]
         """Commits of the coming week, one a row."""
         return self._model.predict(model_input[list(self._model.features)].to_numpy(dtype=np.float64))
 
 
-mlflow.models.set_model(NextWeekCommits())
+set_model(NextWeekCommits())

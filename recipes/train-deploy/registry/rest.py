@@ -137,7 +137,9 @@ class Registry:
         try:
             answer = self._session.request(method, f"{self.uri}/api/2.0/mlflow/{path}", timeout=_TIMEOUT, **content)
         except requests.RequestException as error:
-            raise RegistryError(f"registry {self.uri}: {path}: {error}: `cargo xtask status` shows what is up") from error
+            raise RegistryError(
+                f"registry {self.uri}: {path}: {error}: `cargo xtask status` shows what is up"
+            ) from error
         if answer.ok:
             return answer.json()
         try:

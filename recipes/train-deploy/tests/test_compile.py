@@ -30,7 +30,9 @@ def recipe(tmp_path: Path) -> Path:
 
 def compiled(folder: Path, out: Path, seed: str) -> dict[str, bytes]:
     env = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": seed}
-    subprocess.run([sys.executable, "compile.py", "--out", str(out)], cwd=folder, env=env, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "compile.py", "--out", str(out)], cwd=folder, env=env, check=True, capture_output=True
+    )
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -128,7 +129,12 @@ def test_both_hyperparameters_change_the_model() -> None:
 def test_two_processes_fit_the_same_bytes(tmp_path: Path) -> None:
     train, _, _ = world()
     columns = {name: train.features[:, index] for index, name in enumerate(FEATURES)}
-    table = {"repository": train.repositories, "event_timestamp": train.times, **columns, "commits_next_7d": train.labels}
+    table = {
+        "repository": train.repositories,
+        "event_timestamp": train.times,
+        **columns,
+        "commits_next_7d": train.labels,
+    }
     write(pa.table(table), str(tmp_path / "train"))
     program = (
         "import sys; from features.datasets import Dataset; from forecast.ensemble import *;"
@@ -180,8 +186,7 @@ def test_a_row_has_one_prediction_alone_and_in_a_batch(rows: np.ndarray) -> None
         (lambda text: text.replace(b'"output_bias":', b'"output_bias":1e999,"x":', 1), "not finite"),
     ],
 )
-def test_a_wrong_model_file_says_so(change: object, expected: str) -> None:
-    assert callable(change)
+def test_a_wrong_model_file_says_so(change: Callable[[bytes], bytes], expected: str) -> None:
     with pytest.raises(ModelError, match=expected):
         Model.from_bytes(change(fitted().to_bytes()))
 
@@ -235,7 +240,8 @@ def test_what_cannot_be_judged_stops_the_evaluation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mae", "naive", "expected"), [(1.0, 2.0, 0.5), (2.0, 2.0, 0.0), (3.0, 2.0, -0.5), (0.0, 0.0, 0.0), (1.0, 0.0, -1.0)]
+    ("mae", "naive", "expected"),
+    [(1.0, 2.0, 0.5), (2.0, 2.0, 0.0), (3.0, 2.0, -0.5), (0.0, 0.0, 0.0), (1.0, 0.0, -1.0)],
 )
 def test_skill(mae: float, naive: float, expected: float) -> None:
     assert Score(1, mae, naive).skill == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,7 +18,7 @@ from tests.conftest import DAY, MONDAY, Repository
 Make = Callable[[str], Repository]
 
 
-def read(path: Path, tmp_path: Path, since: str | None = None) -> tuple[list[dict[str, object]], int, int]:
+def read(path: Path, tmp_path: Path, since: str | None = None) -> tuple[list[dict[str, Any]], int, int]:
     unpacked = History.unpack("r", path, tmp_path / f"scratch-{path.stem}-{since}")
     batches = list(unpacked.batches(since))
     rows = pa.Table.from_batches([batch.rows for batch in batches]).to_pylist() if batches else []
@@ -36,8 +37,10 @@ def test_fields_are_those_that_git_tells(repository: Make, tmp_path: Path) -> No
     made.bundle(tmp_path / "r.bundle")
     rows, _, undated = read(tmp_path / "r.bundle", tmp_path)
     told = {
-        (row["committed_at"].timestamp() - MONDAY, row["author"], row["parents"], row["files_changed"])  # type: ignore[union-attr]
-        + (row["insertions"], row["deletions"])
+        (
+            row["committed_at"].timestamp() - MONDAY,
+            *(row[name] for name in ("author", "parents", "files_changed", "insertions", "deletions")),
+        )
         for row in rows
     }
     # The merge is there with two parents and no change of its own; times are UTC whatever zone the committer was in.

@@ -110,9 +110,7 @@ def test_one_bad_repository_appends_none(repository: Make, tmp_path: Path) -> No
     ],
 )
 @pytest.mark.usefixtures("lakehouse")
-def test_a_wrong_parameter_is_named(
-    repository: Make, tmp_path: Path, change: dict[str, str], expected: str
-) -> None:
+def test_a_wrong_parameter_is_named(repository: Make, tmp_path: Path, change: dict[str, str], expected: str) -> None:
     made = repository("r")
     made.commit(MONDAY)
     with pytest.raises(IngestError, match=expected):
@@ -201,7 +199,11 @@ def test_a_spec_gives_the_same_rows_in_every_process() -> None:
     ).replace("Spec(", "Spec(", 1)
     said = {
         subprocess.run(
-            [sys.executable, "-c", program], cwd=RECIPE, capture_output=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", program],
+            cwd=RECIPE,
+            capture_output=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("1", "2")
     }

@@ -49,7 +49,8 @@ def finished(job: Document) -> bool:
     if failed(job):
         where = job["metadata"]["namespace"], job["metadata"]["name"]
         raise TrainingError(
-            f"RayJob {where[0]}/{where[1]} failed: {status.get('reason') or ''} {status.get('message') or 'no message'}:"
+            f"RayJob {where[0]}/{where[1]} failed: {status.get('reason') or ''}"
+            f" {status.get('message') or 'no message'}:"
             f" `kubectl --kubeconfig .basecamp/kubeconfig describe rayjob -n {where[0]} {where[1]}`",
         )
     return status.get("jobStatus") == "SUCCEEDED"
