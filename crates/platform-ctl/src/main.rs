@@ -5,6 +5,7 @@
 
 mod cli;
 mod failure;
+mod output;
 mod pipeline;
 mod place;
 mod recipe;

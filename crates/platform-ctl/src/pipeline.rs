@@ -1,7 +1,5 @@
 //! Looking at runs: list, watch, logs, explain-cache, terminate.
 
-use std::io::Write;
-
 use endpoints::Endpoints;
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -11,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
-use crate::rung::print_json;
+use crate::output::{self, Reader};
 use crate::watch::{self, Watched};
 use crate::{place, view};
 
@@ -31,9 +29,9 @@ pub(crate) async fn list(common: &Common, limit: usize) -> Result<Exit, Failure>
     let pipelines = client(common)?.1;
     let runs = pipelines.runs(limit).await?;
     if common.json {
-        print_json(&runs);
+        output::json(&runs)?;
     } else {
-        print!("{}", view::runs::list(&runs, Timestamp::now()));
+        output::text(&view::runs::list(&runs, Timestamp::now()))?;
     }
     Ok(Exit::Well)
 }
@@ -45,7 +43,7 @@ pub(crate) async fn watch(common: &Common, run: &str) -> Result<Exit, Failure> {
         Watched::Interrupted => Ok(Exit::Interrupted),
         Watched::Ended { run, steps } => {
             if common.json {
-                print_json(&run);
+                output::json(&run)?;
             } else {
                 let listed = view::runs::list(std::slice::from_ref(&*run), Timestamp::now());
                 eprint!("{listed}");
@@ -81,15 +79,20 @@ pub(crate) async fn logs(
     let Some(name) = task else {
         for step in steps.iter().filter(|step| step.node.is_some()) {
             eprintln!("== {}", step.name);
-            print_log(&pipelines, &run_id, step, 0, Extent::SoFar).await?;
+            let (_, reader) = print_log(&pipelines, &run_id, step, 0, Extent::SoFar).await?;
+            if reader == Reader::Gone {
+                break;
+            }
         }
         return Ok(Exit::Well);
     };
     let mut step = chosen(&steps, &run_id, name)?.clone();
     let mut printed = 0;
     loop {
-        printed += print_log(&pipelines, &run_id, &step, printed, extent).await?;
-        if extent == Extent::SoFar || !matches!(step.state, StepState::Pending | StepState::Running) {
+        let (more, reader) = print_log(&pipelines, &run_id, &step, printed, extent).await?;
+        printed += more;
+        let over = !matches!(step.state, StepState::Pending | StepState::Running);
+        if extent == Extent::SoFar || over || reader == Reader::Gone {
             return Ok(Exit::Well);
         }
         // The step may have ended meanwhile, or be tried again; KFP up to 2.17 does not follow by itself.
@@ -99,16 +102,16 @@ pub(crate) async fn logs(
     }
 }
 
-/// Copies a log to stdout from a byte on, and tells how many bytes came.
+/// Copies a log to stdout from a byte on, and tells how many bytes came and whether they are read.
 async fn print_log(
     pipelines: &Client,
     run_id: &str,
     step: &StepView,
     from: u64,
     extent: Extent,
-) -> Result<u64, Failure> {
+) -> Result<(u64, Reader), Failure> {
     let Some(node) = &step.node else {
-        return Ok(0);
+        return Ok((0, Reader::Listens));
     };
     let log = pipelines
         .log(run_id, node, from, extent == Extent::Follow)
@@ -116,12 +119,12 @@ async fn print_log(
     futures::pin_mut!(log);
     let mut printed = 0;
     while let Some(chunk) = log.try_next().await? {
-        let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(&chunk).and_then(|()| stdout.flush());
-        written.map_err(|error| Failure::new(format!("standard output: {error}")))?;
+        if output::bytes(&chunk)? == Reader::Gone {
+            return Ok((printed, Reader::Gone));
+        }
         printed += chunk.len() as u64;
     }
-    Ok(printed)
+    Ok((printed, Reader::Listens))
 }
 
 pub(crate) async fn explain_cache(common: &Common, run: &str, task: Option<&str>) -> Result<Exit, Failure> {
@@ -129,8 +132,7 @@ pub(crate) async fn explain_cache(common: &Common, run: &str, task: Option<&str>
     let run_id = find(&pipelines, run).await?;
     if let Some(task) = task {
         let told = pipelines.explain_cache(&run_id, task).await?;
-        show(common, &told, &view::cache::whole(&told));
-        return Ok(Exit::Well);
+        return show(common, &told, &view::cache::whole(&told));
     }
     let mut told = Vec::new();
     for step in steps(&pipelines, &run_id).await? {
@@ -138,16 +140,16 @@ pub(crate) async fn explain_cache(common: &Common, run: &str, task: Option<&str>
             told.push(pipelines.explain_cache(&run_id, &step.path).await?);
         }
     }
-    show(common, &told, &view::cache::table(&told));
-    Ok(Exit::Well)
+    show(common, &told, &view::cache::table(&told))
 }
 
-fn show(common: &Common, json: &impl Serialize, text: &str) {
+fn show(common: &Common, json: &impl Serialize, text: &str) -> Result<Exit, Failure> {
     if common.json {
-        print_json(json);
+        output::json(json)?;
     } else {
-        print!("{text}");
+        output::text(text)?;
     }
+    Ok(Exit::Well)
 }
 
 fn client(common: &Common) -> Result<(Endpoints, Client), Failure> {

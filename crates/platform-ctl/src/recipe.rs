@@ -17,10 +17,9 @@ use pipeline_spec::Pipeline;
 use self::compile::Compiled;
 use crate::cli::{Common, RunArguments};
 use crate::failure::{Exit, Failure};
-use crate::rung::print_json;
 use crate::view::summary::{Summary, curl, summary};
 use crate::watch::{self, Watched};
-use crate::{place, view};
+use crate::{output, place, view};
 
 /// What a run learns from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,9 +87,9 @@ pub(crate) async fn plan(common: &Common, asked: &RunArguments) -> Result<Exit, 
         })
         .await?;
     if common.json {
-        print_json(&forecast);
+        output::json(&forecast)?;
     } else {
-        print!("{}", view::plan::table(&forecast));
+        output::text(&view::plan::table(&forecast))?;
     }
     Ok(Exit::Well)
 }
@@ -156,9 +155,9 @@ async fn conclude(
     let text = format!("\n{}{}", checks::table(&report.checks), summary(&told));
     if common.json {
         eprint!("{text}");
-        print_json(&report);
+        output::json(&report)?;
     } else {
-        print!("{text}");
+        output::text(&text)?;
     }
     verdict(run, steps, &report)
 }

@@ -7,6 +7,7 @@ use tier6::{ServiceStatus, StateDir};
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
+use crate::output;
 use crate::place;
 use crate::screen::{Row, Screen};
 use crate::view;
@@ -16,7 +17,7 @@ pub(crate) async fn up(common: &Common) -> Result<Exit, Failure> {
     let state = place::state_dir(common)?;
     let report = bring_up(&state).await?;
     if common.json {
-        print_json(&report.endpoints);
+        output::json(&report.endpoints)?;
     } else {
         eprint!("{}", view::rung::up(&report));
     }
@@ -66,9 +67,9 @@ pub(crate) async fn status(common: &Common) -> Result<Exit, Failure> {
     let state = place::state_dir(common)?;
     let status = embedded::status(&state).await?;
     if common.json {
-        print_json(&status);
+        output::json(&status)?;
     } else {
-        print!("{}", view::rung::status(&status));
+        output::text(&view::rung::status(&status))?;
     }
     Ok(if status.is_up() { Exit::Well } else { Exit::NoRung })
 }
@@ -78,7 +79,7 @@ pub(crate) async fn down(common: &Common) -> Result<Exit, Failure> {
     let state = place::state_dir(common)?;
     let report = embedded::down(&state).await?;
     if common.json {
-        print_json(&serde_json::json!({ "processes": report.processes, "killed": report.killed }));
+        output::json(&serde_json::json!({ "processes": report.processes, "killed": report.killed }))?;
     } else {
         eprint!("{}", view::rung::down(&report));
     }
@@ -98,9 +99,4 @@ fn not_for_others(common: &Common, does: &str) -> Result<(), Failure> {
 fn beside_this(program: &str) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(Failure::new)?;
     Ok(own.with_file_name(program))
-}
-
-pub(crate) fn print_json(value: &impl serde::Serialize) {
-    let text = serde_json::to_string(value).expect("invariant: plain data with string keys");
-    println!("{text}");
 }

@@ -88,17 +88,17 @@ async fn look(pipelines: &Client, run_id: &str, outline: &mut Option<Outline>) -
         None => outline.insert(pipelines.outline(&run).await?),
     };
     let steps = pipelines.steps(&run, outline).await?;
-    let progress = join_all(steps.iter().map(|step| last_line(pipelines, run_id, step))).await;
+    let progress = join_all(steps.iter().map(|step| progress(pipelines, run_id, step))).await;
     Ok(Look { run, steps, progress })
 }
 
-/// A step that runs tells how far it is by its last line. No log is no reason to stop watching.
-async fn last_line(pipelines: &Client, run_id: &str, step: &StepView) -> Option<String> {
+/// How far a step that runs says it is. No log is no reason to stop watching.
+async fn progress(pipelines: &Client, run_id: &str, step: &StepView) -> Option<String> {
     let node = step
         .node
         .as_deref()
         .filter(|_| step.state == StepState::Running)?;
-    pipelines.last_line(run_id, node).await.ok().flatten()
+    pipelines.progress(run_id, node).await.ok().flatten()
 }
 
 fn rows(look: &Look) -> Vec<Row> {

@@ -9,9 +9,6 @@ use crate::error::{Call, KfpError};
 
 /// Bytes of a log that are looked at for its last line.
 const TAIL: usize = 16 * 1024;
-/// 2.17 answers 200 before it looks for the log, and writes its error behind that
-/// (`ReadRunLogV1`, backend/src/apiserver/server/run_log_server.go).
-const ERROR_IN_LOG: &str = r#"{"error_message":"#;
 
 impl Client {
     /// A node's log from byte `offset`. With `follow`, a server that can keeps the stream open until the node ends;
@@ -49,11 +46,12 @@ impl Client {
         }))
     }
 
-    /// The last line of a node's log that is not blank, as progress; none before the first.
+    /// How far a step says it is: the last line of its log that begins with a letter or a digit; none before the first.
+    /// KFP's executor writes into the same log, lines in brackets and indented JSON.
     ///
     /// # Errors
     /// [`KfpError`], as for every call; a node without a log yet is no error.
-    pub async fn last_line(&self, run_id: &str, node: &str) -> Result<Option<String>, KfpError> {
+    pub async fn progress(&self, run_id: &str, node: &str) -> Result<Option<String>, KfpError> {
         let (call, request) = self.log_request(run_id, node);
         let request = request.header(RANGE, format!("bytes=-{TAIL}"));
         let response = match self.response(&call, request).await {
@@ -61,6 +59,7 @@ impl Client {
             Err(KfpError::Refused { .. } | KfpError::Malformed { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
+        let mut is_cut = response.status() == StatusCode::PARTIAL_CONTENT;
         let mut chunks = response.bytes_stream();
         let mut tail: Vec<u8> = Vec::new();
         while let Some(chunk) = chunks.try_next().await.map_err(|error| KfpError::Unreachable {
@@ -70,15 +69,16 @@ impl Client {
             tail.extend_from_slice(&chunk);
             if tail.len() > 2 * TAIL {
                 tail.drain(..tail.len() - TAIL);
+                is_cut = true;
             }
         }
         let text = String::from_utf8_lossy(&tail);
-        // A line rewritten with carriage returns shows its last state.
-        let line = text
-            .split(['\n', '\r'])
-            .map(str::trim)
-            .rfind(|line| !line.is_empty() && !line.starts_with(ERROR_IN_LOG))
-            .map(str::to_owned);
+        // A line rewritten with carriage returns shows its last state; a first line that is cut shows nothing.
+        let lines = text.split(['\n', '\r']).skip(usize::from(is_cut));
+        let line = lines
+            .filter(|line| line.starts_with(char::is_alphanumeric))
+            .last()
+            .map(|line| line.trim_end().to_owned());
         Ok(line)
     }
 
