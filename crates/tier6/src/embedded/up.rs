@@ -151,7 +151,8 @@ async fn start_daemon(state: &StateDir, basecampd: &Path) -> Result<DaemonRecord
         .env_clear()
         .envs(
             ["PATH", "RUST_LOG", "RUST_BACKTRACE"]
-                .map(|key| (key, std::env::var_os(key).unwrap_or_default())),
+                .into_iter()
+                .filter_map(|key| Some((key, std::env::var_os(key)?))),
         )
         .env(processes::MARK_VARIABLE, state.mark()?)
         .stdin(Stdio::null())

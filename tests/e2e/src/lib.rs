@@ -1,0 +1,14 @@
+//! The product driven from outside: its programs, as they are typed.
+//!
+//! [`Rung`] is a rung in a state folder of its own, taken down when it is dropped or when the test process ends, however
+//! it ends. [`Rung::shared`] is one for all tests of a binary.
+//!
+//! Needs the release programs beside the test and `BASECAMP_PYTHON`; `cargo xtask test` sees to both.
+
+#![allow(clippy::unwrap_used, reason = "a fixture fails by panicking")]
+
+mod rung;
+mod sockets;
+
+pub use rung::{Rung, run, wait_until};
+pub use sockets::{Socket, SocketState, sockets_of};
