@@ -218,7 +218,7 @@ async fn a_log_goes_on_where_it_was_left(#[case] ranges: bool) {
 #[rstest]
 #[case::executor(
     200,
-    "trials 7/20\n[KFP Executor 2026-11-24 08:20:28,131 INFO]: Wrote\n{\n    \"inputs\": {}\n}\n",
+    "trials 7/20\n2026/11/24 08:37:32 INFO mlflow.pyfunc: Validating\n[KFP Executor 2026-11-24 08:20:28,131 INFO]: Wrote\n{\n    \"inputs\": {}\n}\n",
     Some("trials 7/20")
 )]
 // 2.17 answers 200 before it looks for the log, and writes its error behind that.

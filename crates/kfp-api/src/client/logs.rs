@@ -46,8 +46,8 @@ impl Client {
         }))
     }
 
-    /// How far a step says it is: the last line of its log that begins with a letter or a digit; none before the first.
-    /// KFP's executor writes into the same log, lines in brackets and indented JSON.
+    /// How far a step says it is: the last line of its log that begins with a letter; none before the first.
+    /// KFP's executor writes into the same log, lines in brackets and indented JSON; libraries begin theirs with the time.
     ///
     /// # Errors
     /// [`KfpError`], as for every call; a node without a log yet is no error.
@@ -76,7 +76,7 @@ impl Client {
         // A line rewritten with carriage returns shows its last state; a first line that is cut shows nothing.
         let lines = text.split(['\n', '\r']).skip(usize::from(is_cut));
         let line = lines
-            .filter(|line| line.starts_with(char::is_alphanumeric))
+            .filter(|line| line.starts_with(char::is_alphabetic))
             .last()
             .map(|line| line.trim_end().to_owned());
         Ok(line)

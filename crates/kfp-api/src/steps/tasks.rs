@@ -72,7 +72,7 @@ fn view(planned: &PlannedTask, run: &Run, task: &PipelineTask) -> StepView {
     }
 }
 
-/// A task may be known before it runs.
+/// A task may be known before it runs; one that did not run took no time.
 fn started(task: &PipelineTask) -> Option<Timestamp> {
     let running = task
         .state_history
@@ -81,7 +81,8 @@ fn started(task: &PipelineTask) -> Option<Timestamp> {
         .and_then(|status| status.update_time);
     match task.state {
         TaskState::Unspecified => None,
-        _ => running.or(task.create_time),
+        TaskState::Cached | TaskState::Skipped => running.or(task.end_time),
+        TaskState::Running | TaskState::Succeeded | TaskState::Failed => running.or(task.create_time),
     }
 }
 
@@ -159,6 +160,17 @@ mod tests {
                 row("deploy", StepState::Skipped, false),
             ]
         );
+    }
+
+    #[test]
+    fn a_cached_step_took_no_time() {
+        let task = json!({"name": "extract", "state": "CACHED", "scope_path": "root.extract",
+            "create_time": "2027-01-01T00:00:00Z", "end_time": "2027-01-01T00:00:05Z"});
+        let task: PipelineTask = serde_json::from_value(task).unwrap();
+        let outline = Outline::of(&recipe()).unwrap();
+        let steps = steps_of_tasks(&outline, &Run::default(), &[task]);
+        let extract = steps.iter().find(|step| step.name == "extract").unwrap();
+        assert!(extract.seconds(Timestamp::UNIX_EPOCH).abs() < 1e-9);
     }
 
     #[test]

@@ -2,15 +2,19 @@
 
 use kfp_api::explanation::{CacheDecision, CacheExplanation};
 
-use super::plan::difference;
-use super::{columns, short};
+use super::columns;
+use super::plan::{difference, with_run};
 
 /// One line a task.
 pub(crate) fn table(explanations: &[CacheExplanation]) -> String {
     let rows: Vec<[String; 3]> = explanations
         .iter()
         .flat_map(|told| {
-            let first = [told.task.clone(), decision(told).to_owned(), reason(told)];
+            let first = [
+                told.task.clone(),
+                decision(told).to_owned(),
+                with_run(&told.reason, &told.other_run, &told.differences),
+            ];
             let rest = told
                 .differences
                 .iter()
@@ -37,13 +41,6 @@ fn decision(told: &CacheExplanation) -> &'static str {
         CacheDecision::Miss => "MISS",
         CacheDecision::Off => "OFF",
         CacheDecision::Open => "OPEN",
-    }
-}
-
-fn reason(told: &CacheExplanation) -> String {
-    match told.other_run.as_str() {
-        "" => told.reason.clone(),
-        run => format!("{} (run {})", told.reason, short(run)),
     }
 }
 

@@ -26,19 +26,24 @@ fn row(task: &ForecastTask) -> [String; 3] {
         Outlook::Skips => "SKIPS",
         Outlook::Depends => "DEPENDS",
     };
-    let from = match (task.outlook, task.from_run.as_str()) {
-        (Outlook::Hit, run) if !run.is_empty() => format!(" (run {})", short(run)),
-        _ => String::new(),
-    };
     [
         format!("{}{}", "  ".repeat(depth), task.name),
         outlook.to_owned(),
-        format!("{}{from}", task.reason),
+        with_run(&task.reason, &task.from_run, &task.differences),
     ]
 }
 
 fn difference_row(told: &Difference) -> [String; 3] {
     [String::new(), String::new(), difference(told)]
+}
+
+/// The reason, and the run that the differences are to, where the reason does not name it.
+pub(super) fn with_run(reason: &str, run: &str, differences: &[Difference]) -> String {
+    if differences.is_empty() || run.is_empty() || reason.contains(run) {
+        reason.to_owned()
+    } else {
+        format!("{reason} (run {})", short(run))
+    }
 }
 
 /// One field: what it was, what it is.
@@ -69,6 +74,7 @@ mod tests {
             {"name": "extract", "scope_path": "root.extract", "outlook": "HIT", "reason": "same key",
              "from_run": "6f0c8a52-1111-4222-8333-444444444444"},
             {"name": "train", "scope_path": "root.train", "outlook": "MISS", "reason": "no task has this key",
+             "from_run": "6f0c8a52-1111-4222-8333-444444444444",
              "differences": [{"field": "image", "was": "\"basecamp/train-deploy:train-1a2b\"",
                               "is": "\"basecamp/train-deploy:train-3c4d\""},
                              {"field": "parameter seed", "is": "7"}]},
@@ -79,8 +85,8 @@ mod tests {
         same(
             &table(&forecast),
             r#"ingest      RUNS     never cached
-extract     HIT      same key (run 6f0c8a52)
-train       MISS     no task has this key
+extract     HIT      same key
+train       MISS     no task has this key (run 6f0c8a52)
                      image: "basecamp/train-deploy:train-1a2b" → "basecamp/train-deploy:train-3c4d"
                      parameter seed: absent → 7
   register  DEPENDS  the gate waits for evaluate
