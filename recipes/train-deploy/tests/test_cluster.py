@@ -148,7 +148,7 @@ def test_an_earlier_attempt_s_object_is_attached_to(monkeypatch: pytest.MonkeyPa
 
 def test_a_refusal_says_what_the_server_said(monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = client.ApiException(status=422, reason="Unprocessable")
-    refusal.body = '{"message": "spec.maxTrialCount must be set"}'  # pyright: ignore[reportAttributeAccessIssue]
+    refusal.body = '{"message": "spec.maxTrialCount must be set"}'
     Server([refusal], monkeypatch)
     with pytest.raises(WatchError, match=r"Experiment trials/tune-0123456789ab was refused: spec.maxTrialCount must"):
         Objects(KIND, "trials").create_or_attach({"metadata": {"name": NAME}}, experiment.failed, time.monotonic() + 5)

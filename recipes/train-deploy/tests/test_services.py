@@ -99,7 +99,7 @@ def test_one_version_carries_one_input_key(registry: Registry, model_folder: Pat
 def test_a_matching_world_is_left_untouched(registry: Registry, model_folder: Path) -> None:
     register(registry, "a", model_folder)
     before = registry.versions(MODEL)
-    calls: list[str] = []
+    calls: list[Any] = []
     send = registry._session.request
     registry._session.request = lambda method, url, **content: (calls.append(method), send(method, url, **content))[1]  # pyright: ignore[reportAttributeAccessIssue]
     register(registry, "a", model_folder)
@@ -167,9 +167,9 @@ def test_two_registers_at_once_leave_one_version(registry: Registry, model_folde
     found: list[int] = []
 
     class Waiting(Registry):
-        def create_version(self, *arguments: Any) -> Any:
+        def create_version(self, model: str, source: str, run_id: str, tags: dict[str, str]) -> Any:
             both.wait(30)
-            return super().create_version(*arguments)
+            return super().create_version(model, source, run_id, tags)
 
     def run() -> None:
         found.append(register(Waiting(registry.uri), "both", model_folder))
