@@ -30,6 +30,7 @@ pub const MODEL_DIR: &str = "/mnt/models";
     version = "v1alpha1",
     kind = "ClusterServingRuntime",
     status = "ServingRuntimeStatus",
+    schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
     doc = "How a model format is served, as KServe takes it.",

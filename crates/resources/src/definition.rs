@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use k8s_openapi::api::core::v1::{ConfigMap, Event as CoreEvent, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::object::{HasSpec, HasStatus};
 use kube::{CustomResourceExt, Resource};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -97,7 +98,9 @@ fn all() -> Vec<Definition> {
 }
 
 /// A custom kind's rules and limits.
-trait Ruled: CustomResourceExt + DeserializeOwned {
+trait Ruled:
+    CustomResourceExt + HasSpec<Spec: JsonSchema> + HasStatus<Status: JsonSchema> + DeserializeOwned
+{
     const SUPPORT: &'static Support;
 
     fn rules(old: Option<&Self>, new: &Self) -> Vec<FieldError>;
@@ -155,8 +158,6 @@ fn custom<K: Ruled>() -> Definition {
         .into_iter()
         .next()
         .expect("invariant: the derive makes one version");
-    let schema = version.schema.and_then(|schema| schema.open_api_v3_schema);
-    let schema = serde_json::to_value(schema).expect("invariant: a schema is plain data");
     let columns = version
         .additional_printer_columns
         .unwrap_or_default()
@@ -178,7 +179,7 @@ fn custom<K: Ruled>() -> Definition {
         categories: names.categories.unwrap_or_default(),
         namespaced: definition.spec.scope == "Namespaced",
         built_in: false,
-        schema: schema::custom(schema),
+        schema: schema::custom::<K::Spec, K::Status>(),
         columns: columns.collect(),
         rules: check::<K>,
         support: Some(K::SUPPORT),

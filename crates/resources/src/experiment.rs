@@ -44,6 +44,7 @@ pub const DEFAULT_FILE_PATH: &str = "/var/log/katib/metrics.log";
     kind = "Experiment",
     namespaced,
     status = "ExperimentStatus",
+    schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
     doc = "A search over parameters, as Katib runs it.",

@@ -30,6 +30,7 @@ pub const DEFAULT_WEIGHT: i32 = 1;
     plural = "httproutes",
     namespaced,
     status = "HttpRouteStatus",
+    schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
     doc = "Which Service answers which requests, and by which weights.",

@@ -52,6 +52,7 @@ pub fn canary_service(inference_service: &str, canary: &str) -> String {
     kind = "InferenceService",
     namespaced,
     status = "InferenceServiceStatus",
+    schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
     doc = "A model that answers requests, as KServe serves it.",

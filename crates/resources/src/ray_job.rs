@@ -32,6 +32,7 @@ pub const LABEL_ORIGINATED_FROM: &str = "ray.io/originated-from-cr-name";
     kind = "RayJob",
     namespaced,
     status = "RayJobStatus",
+    schema = "disabled",
     derive = "PartialEq",
     derive = "Default",
     doc = "One entrypoint on a Ray cluster, as KubeRay runs it.",
