@@ -40,6 +40,8 @@ pub(crate) struct Machine {
     state: RunState,
     /// Why the run is being stopped, where nobody asked for it: it then fails.
     doom: Option<String>,
+    /// When the run has to have ended.
+    deadline: Option<Timestamp>,
     /// The root first; those within another behind it.
     tasks: Vec<Task>,
     places: HashMap<TaskId, usize>,
@@ -166,8 +168,8 @@ pub(crate) enum Event {
     Woken { task: TaskId },
     /// Somebody wants the run to stop.
     Terminate,
-    /// The run's deadline has passed.
-    DeadlinePassed,
+    /// That deadline of the run has passed.
+    DeadlinePassed { at: Timestamp },
     /// Somebody wants what failed to be tried again.
     Retry,
 }
@@ -357,6 +359,7 @@ impl Machine {
             program,
             state: RunState::Pending,
             doom: None,
+            deadline: None,
             tasks: Vec::new(),
             places: HashMap::new(),
             ready: VecDeque::new(),
@@ -380,7 +383,9 @@ impl Machine {
             Event::Ended { task, attempt, end } => self.attempt_ended(task, attempt, end, now, &mut decision),
             Event::Woken { task } => self.woken(task, &mut decision),
             Event::Terminate => self.terminate(None, now, &mut decision),
-            Event::DeadlinePassed => {
+            // A run that was tried again has a later one.
+            Event::DeadlinePassed { at } if self.deadline != Some(at) => {}
+            Event::DeadlinePassed { .. } => {
                 let reason = "the deadline of the run has passed".to_owned();
                 self.terminate(Some(reason), now, &mut decision);
             }
@@ -414,12 +419,14 @@ impl Machine {
     }
 
     /// Has the performer tell when the time is over of a run that started then.
-    fn tell_deadline(&self, started: Timestamp, decision: &mut Decision) {
-        let at = self
+    fn tell_deadline(&mut self, started: Timestamp, decision: &mut Decision) {
+        self.deadline = self
             .run
             .time_limit
             .map(|limit| started.checked_add(limit).unwrap_or(Timestamp::MAX));
-        decision.effects.extend(at.map(|at| Effect::Deadline { at }));
+        decision
+            .effects
+            .extend(self.deadline.map(|at| Effect::Deadline { at }));
     }
 
     /// Puts a run into its next state; `false` where the trigger does not apply.

@@ -314,7 +314,10 @@ impl Engine {
         let store = self.store();
         let (package, version) = store.source(new.source).await?;
         let pipeline = parse(&package)?;
-        let notices = supported(&pipeline)?;
+        let mut notices = supported(&pipeline)?;
+        if new.pipeline_root.as_deref().is_some_and(|root| !root.is_empty()) {
+            notices.push("pipeline_root: artifacts are kept below the engine's own root".to_owned());
+        }
         bind_parameters(&pipeline.spec().root.inputs, &new.parameters)?;
         let experiment = store.experiment_for_run(new.experiment).await?;
         let now = clock::now();

@@ -278,7 +278,7 @@ impl Performer {
                 Effect::Hold { task, need } => self.admission.hold(task, need),
                 Effect::Leave { task } => self.admission.leave(task),
                 Effect::Wake { task, at } => self.tell_at(at, run, Event::Woken { task }),
-                Effect::Deadline { at } => self.tell_at(at, run, Event::DeadlinePassed),
+                Effect::Deadline { at } => self.tell_at(at, run, Event::DeadlinePassed { at }),
                 seen => self.gathered.effects.push((run, seen)),
             }
         }

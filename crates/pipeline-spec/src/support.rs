@@ -135,6 +135,18 @@ pub(crate) fn findings(
             message,
         });
     };
+    if spec
+        .default_pipeline_root
+        .as_deref()
+        .is_some_and(|root| !root.is_empty())
+    {
+        report(
+            document,
+            Path::root().key("defaultPipelineRoot"),
+            Standing::Notice,
+            "artifacts are kept below the engine's own root",
+        );
+    }
     for (name, component) in &spec.components {
         let path = Path::root().key("components").key(name);
         if component.has_platform_specs {

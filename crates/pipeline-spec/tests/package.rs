@@ -29,6 +29,13 @@ fn a_package_is_read_from_yaml_and_from_json() {
     assert_eq!(wrapped.to_json()["pipeline_spec"], *pipeline.spec_json());
 }
 
+#[test]
+fn a_parameter_may_be_called_what_old_yaml_took_for_a_boolean() {
+    let package = HELLO.replace("who", "n");
+    let pipeline = Pipeline::parse(&package, &Limits::default()).unwrap();
+    assert!(pipeline.spec().root.inputs.parameters.contains_key("n"));
+}
+
 #[rstest]
 #[case::field(
     with("executorLabel: exec-greet", "executor: exec-greet"),

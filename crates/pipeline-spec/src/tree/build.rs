@@ -30,6 +30,8 @@ pub(crate) fn documents(text: &str, limits: &Limits) -> Result<Vec<Node>, SpecEr
             max_documents: 16,
         },
         with_snippet: false,
+        // `n`, `y`, `on` are texts: the SDK's YAML library writes them without quotes.
+        strict_booleans: true,
     };
     serde_saphyr::from_multiple_with_options::<Node>(text, options).map_err(|error| SpecError::Yaml {
         at: error.location().map(position),

@@ -291,7 +291,19 @@ fn past_its_deadline_a_run_fails() {
     assert_eq!(world.deadline, Some(world.clock + limit));
     world.admit(Until::End);
     world.crash();
-    world.tell(Event::DeadlinePassed, Until::End);
+    let at = world.deadline.unwrap();
+    world.tell(
+        Event::DeadlinePassed {
+            at: at - Duration::from_secs(1),
+        },
+        Until::End,
+    );
+    assert_eq!(
+        world.state(),
+        RunState::Running,
+        "that was the deadline of an earlier try"
+    );
+    world.tell(Event::DeadlinePassed { at }, Until::End);
     world.crash();
     world.run_to_end();
     assert_eq!(world.state(), RunState::Failed);
@@ -407,7 +419,7 @@ fn an_end_that_comes_twice_or_too_late_changes_nothing() {
         Event::Admitted { task },
         Event::Woken { task },
         Event::Terminate,
-        Event::DeadlinePassed,
+        Event::DeadlinePassed { at: world.clock },
     ] {
         world.tell(event, Until::End);
         assert_eq!(

@@ -25,6 +25,7 @@ pub(super) type Behaviour = Box<dyn Fn(&str, u32) -> AttemptEnd>;
 pub(super) struct World {
     connection: Connection,
     run: RunId,
+    program: Arc<Program>,
     machine: Machine,
     pub(super) clock: Timestamp,
     behaviour: Behaviour,
@@ -102,10 +103,12 @@ impl World {
             notices: vec![],
         };
         store::insert_run(&connection, &record, package).unwrap();
-        let machine = Machine::new(facts(run, time_limit), program(package));
+        let program = program(package);
+        let machine = Machine::new(facts(run, time_limit), Arc::clone(&program));
         Self {
             connection,
             run,
+            program,
             machine,
             clock,
             behaviour,
@@ -308,10 +311,11 @@ impl World {
         self.processes
             .values_mut()
             .for_each(|process| process.attached = false);
-        let (record, package) = store::with_package(&self.connection, self.run).unwrap();
+        let record = self.record();
         let tasks = self.tasks();
         let facts = facts(self.run, self.time_limit);
-        let (machine, decision) = Machine::restore(facts, program(&package), &record, &tasks, self.clock);
+        let (machine, decision) =
+            Machine::restore(facts, Arc::clone(&self.program), &record, &tasks, self.clock);
         self.machine = machine;
         self.carry_out(decision, Until::End);
         if record.state == RunState::Pending {
