@@ -245,6 +245,11 @@ fn lay_out(state: &StateDir) -> anyhow::Result<()> {
     let link = state.short_link();
     let _ = std::fs::remove_file(&link);
     std::os::unix::fs::symlink(&short, &link).with_context(|| link.display().to_string())?;
+    // A head node that does not find this file asks the metadata services of three clouds where it is
+    // (`get_cluster_config_to_report`, ray/_common/usage/usage_lib.py@2.60.0).
+    let bootstrap = state.home().join("ray_bootstrap_config.yaml");
+    std::fs::write(&bootstrap, "provider: {type: local}\n")
+        .with_context(|| bootstrap.display().to_string())?;
     let token = state.ray_token();
     if !token.exists() {
         let text = random_token()?;

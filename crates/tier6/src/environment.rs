@@ -6,10 +6,13 @@ use crate::error::Tier6Error;
 use crate::state_dir::StateDir;
 
 /// Usage data and update checks, each by the variable that the program itself reads.
-const QUIET: [(&str, &str); 8] = [
+const QUIET: [(&str, &str); 9] = [
     ("DO_NOT_TRACK", "true"),
     ("MLFLOW_DISABLE_TELEMETRY", "true"),
     ("RAY_USAGE_STATS_ENABLED", "0"),
+    // Ray tells its maker even that usage stats are off (`_report_disabled_usage_sync`,
+    // ray/dashboard/modules/usage_stats/usage_stats_head.py@2.60.0): to the discard port, then.
+    ("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9/"),
     ("FEAST_USAGE", "False"),
     ("SCARF_NO_ANALYTICS", "true"),
     ("HF_HUB_OFFLINE", "1"),
