@@ -24,11 +24,13 @@ def deploy(version: int, runtime: str) -> Outputs:
 
     from registry.provenance import MODEL
 
-    command = ["mlship", "deploy", "--model", MODEL, "--version", str(version), "--runtime", runtime, "--json"]
+    command = ["mlship", "deploy", "--model", MODEL, "--version", str(int(version)), "--runtime", runtime, "--json"]
     # Its progress goes to standard error, which is this step's log.
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
     if done.returncode:
         raise RuntimeError(f"`{' '.join(command)}` ended with {done.returncode}: its reason stands above")
     outcome = json.loads(done.stdout)
-    print(f"deploy: version {version} answers {outcome['golden_requests']} golden requests at {outcome['endpoint']}")
+    print(
+        f"deploy: version {int(version)} answers {outcome['golden_requests']} golden requests at {outcome['endpoint']}"
+    )
     return Outputs(outcome["endpoint"])

@@ -54,9 +54,10 @@ def train(
         {
             "TRAIN_URI": uri_of(train),
             "VALIDATION_URI": uri_of(validation),
-            "LEARNING_RATE": repr(learning_rate),
-            "BATCH_SIZE": str(batch_size),
-            "MEMBERS": str(members),
+            # A KFP number is a double, whatever its declared type: 8 may arrive as 8.0.
+            "LEARNING_RATE": repr(float(learning_rate)),
+            "BATCH_SIZE": str(int(batch_size)),
+            "MEMBERS": str(int(members)),
             "MODEL_URI": written,
         },
     )
@@ -75,6 +76,6 @@ def train(
         content = source.read()
     fitted = Fitted.from_bytes(content)
     Path(model.path).write_bytes(content)
-    model.metadata.update({"format": FORMAT, "digest": fitted.digest, "members": members})
-    print(f"train: {members} members, model {fitted.digest[:12]}")
+    model.metadata.update({"format": FORMAT, "digest": fitted.digest, "members": int(members)})
+    print(f"train: {len(fitted.members)} members, model {fitted.digest[:12]}")
     return Outputs(fitted.digest)

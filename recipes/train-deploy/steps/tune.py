@@ -39,7 +39,8 @@ def tune(train: Input[Dataset], validation: Input[Dataset], max_trials: int) -> 
     document = experiment.document(
         name,
         namespace,
-        max_trials,
+        # A KFP number is a double, whatever its declared type.
+        int(max_trials),
         os.environ["RECIPE_IMAGE"],
         {"TRAIN_URI": uri_of(train), "VALIDATION_URI": uri_of(validation)},
     )
