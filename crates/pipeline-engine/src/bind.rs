@@ -3,12 +3,12 @@
 //! It serves the run, where all that a task waits for has ended, and the plan, where some of it is not known yet. As
 //! `resolveInputs` of KFP's driver (`backend/src/v2/driver/resolve.go` at 2.17.0).
 
+mod items;
+mod variables;
+
 use std::collections::BTreeMap;
 
-use pipeline_spec::ir::{
-    ArtifactSource, ComponentSpec, Implementation, InputParameter, IteratorItems, KubernetesExecutorConfig,
-    ParameterSource, ParameterType,
-};
+use pipeline_spec::ir::{ArtifactSource, ComponentSpec, Implementation, ParameterSource, ParameterType};
 use pipeline_spec::placeholder::{Facts, Name, Template};
 use pipeline_spec::{ArtifactList, Inputs, RuntimeArtifact, admit, coerce};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ use serde_json::Value;
 
 use crate::model::{ArtifactRecord, BoundArtifact, BoundParameter, Origin};
 use crate::program::{ParameterBinding, Step};
+
+pub(crate) use items::{Items, items, iteration};
+pub(crate) use variables::{Variable, VariableSource, variables};
 
 /// Parameters and artifacts of one side of a task.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -335,183 +338,4 @@ fn defaults(
         }
     }
     Ok(())
-}
-
-/// An environment variable that is read from somewhere when an attempt begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Variable {
-    /// Name of the variable.
-    pub(crate) name: String,
-    pub(crate) source: VariableSource,
-}
-
-/// Where a variable is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum VariableSource {
-    ConfigMap {
-        name: String,
-        key: String,
-        optional: bool,
-    },
-    Secret {
-        name: String,
-        key: String,
-        optional: bool,
-    },
-    Field {
-        path: String,
-    },
-}
-
-impl std::fmt::Display for VariableSource {
-    /// As it enters a cache key: the reference, never the value.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ConfigMap { name, key, .. } => write!(f, "configMap {name} {key}"),
-            Self::Secret { name, key, .. } => write!(f, "secret {name} {key}"),
-            Self::Field { path } => write!(f, "field {path}"),
-        }
-    }
-}
-
-/// The variables of a task that are read from somewhere, in the order in which a later one wins.
-pub(crate) fn variables(
-    config: Option<&KubernetesExecutorConfig>,
-    around: &impl Surroundings,
-) -> Result<Vec<Variable>, Unbound> {
-    let mut variables = Vec::new();
-    let Some(config) = config else {
-        return Ok(variables);
-    };
-    for source in &config.secret_as_env {
-        let Some(name) = object_name("Secret", &source.name, source.optional, around)? else {
-            continue;
-        };
-        variables.extend(source.keys.iter().map(|key| Variable {
-            name: key.variable.clone(),
-            source: VariableSource::Secret {
-                name: name.clone(),
-                key: key.key.clone(),
-                optional: source.optional,
-            },
-        }));
-    }
-    for source in &config.config_map_as_env {
-        let Some(name) = object_name("ConfigMap", &source.name, source.optional, around)? else {
-            continue;
-        };
-        variables.extend(source.keys.iter().map(|key| Variable {
-            name: key.variable.clone(),
-            source: VariableSource::ConfigMap {
-                name: name.clone(),
-                key: key.key.clone(),
-                optional: source.optional,
-            },
-        }));
-    }
-    variables.extend(config.field_path_as_env.iter().map(|source| Variable {
-        name: source.name.clone(),
-        source: VariableSource::Field {
-            path: source.field_path.clone(),
-        },
-    }));
-    Ok(variables)
-}
-
-/// The name of a Secret or ConfigMap; `None` where it may be absent and is.
-fn object_name(
-    kind: &str,
-    parameter: &InputParameter,
-    optional: bool,
-    around: &impl Surroundings,
-) -> Result<Option<String>, Unbound> {
-    let value = match &parameter.source {
-        ParameterSource::Constant(value) => Some(value.clone()),
-        ParameterSource::ComponentInput(name) => around.component_parameter(name)?,
-        ParameterSource::TaskOutput { task, output } => around.output_parameter(task, output)?,
-        ParameterSource::FinalStatus { .. } => None,
-    };
-    match value {
-        Some(Value::String(name)) if !name.is_empty() => Ok(Some(name)),
-        _ if optional => Ok(None),
-        _ => Err(Unbound::Wrong(format!("the name of a {kind} was given no value"))),
-    }
-}
-
-/// What a loop iterates over.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Items {
-    Values(Vec<Value>),
-    Artifacts(Vec<ArtifactRecord>),
-}
-
-impl Items {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Values(values) => values.len(),
-            Self::Artifacts(artifacts) => artifacts.len(),
-        }
-    }
-}
-
-/// The items of a loop, from its bound inputs.
-pub(crate) fn items(source: &IteratorItems, bound: &Bound) -> Result<Items, String> {
-    let list = |text: &str| match serde_json::from_str(text) {
-        Ok(Value::Array(values)) => Ok(Items::Values(values)),
-        Ok(_) => Err("a JSON list is expected".to_owned()),
-        Err(error) => Err(format!("not readable as a JSON list: {error}")),
-    };
-    match source {
-        IteratorItems::Raw(text) => list(text),
-        IteratorItems::Parameter(name) => match bound.parameter(name) {
-            Some(Value::Array(values)) => Ok(Items::Values(values.clone())),
-            Some(Value::String(text)) => list(text).map_err(|error| format!("`{name}`: {error}")),
-            _ => Err(format!("`{name}` is no list to iterate over")),
-        },
-        IteratorItems::Artifact(name) => match bound.artifacts(name) {
-            Some(artifacts) => Ok(Items::Artifacts(artifacts.to_vec())),
-            None => Err(format!("`{name}` was given no artifacts to iterate over")),
-        },
-    }
-}
-
-/// The inputs of one iteration: those of the loop, with the item in place of the list.
-pub(crate) fn iteration(
-    step: &Step,
-    component: &ComponentSpec,
-    bound: &Bound,
-    items: &Items,
-    nth: usize,
-) -> Result<Bound, String> {
-    let mut inner = bound.clone();
-    let Some(iterator) = &step.iterator else {
-        return Ok(inner);
-    };
-    match &iterator.items {
-        IteratorItems::Parameter(list) => inner.parameters.retain(|parameter| parameter.name != *list),
-        IteratorItems::Artifact(list) => inner.artifacts.retain(|artifact| artifact.name != *list),
-        IteratorItems::Raw(_) => {}
-    }
-    let name = &iterator.item;
-    match items {
-        Items::Values(values) => {
-            let value = values[nth].clone();
-            let value = match component.inputs.parameters.get(name) {
-                Some(input) => {
-                    coerce(name, value, input.parameter_type).map_err(|error| error.to_string())?
-                }
-                None => value,
-            };
-            inner.parameters.retain(|parameter| parameter.name != *name);
-            inner.give(name, value, Origin::Item);
-        }
-        Items::Artifacts(artifacts) => {
-            inner.artifacts.push(BoundArtifact {
-                name: name.clone(),
-                artifacts: vec![artifacts[nth].clone()],
-                origin: Origin::Item,
-            });
-        }
-    }
-    Ok(inner)
 }
