@@ -13,6 +13,8 @@ use crate::view;
 
 /// KFP has no watch on runs.
 pub(crate) const PERIOD: Duration = Duration::from_millis(250);
+/// How long a server may be away before that is told.
+const SILENCE: Duration = Duration::from_secs(2);
 /// How long a server may be away: one that is started again comes back within seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -54,6 +56,7 @@ pub(crate) async fn to_the_end(pipelines: &Client, run_id: &str) -> Result<Watch
 async fn follow(pipelines: &Client, run_id: &str, screen: &mut Screen) -> Result<Watched, Failure> {
     let mut outline = None;
     let mut last_answer = Instant::now();
+    let mut silence_told = false;
     let mut beats = tokio::time::interval(PERIOD);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -61,6 +64,7 @@ async fn follow(pipelines: &Client, run_id: &str, screen: &mut Screen) -> Result
         match look(pipelines, run_id, &mut outline).await {
             Ok(look) => {
                 last_answer = Instant::now();
+                silence_told = false;
                 screen.show(rows(&look));
                 if look.run.state.is_final() {
                     return Ok(Watched::Ended {
@@ -69,7 +73,12 @@ async fn follow(pipelines: &Client, run_id: &str, screen: &mut Screen) -> Result
                     });
                 }
             }
-            Err(KfpError::Unreachable { .. }) if last_answer.elapsed() < PATIENCE => {}
+            Err(KfpError::Unreachable { .. }) if last_answer.elapsed() < PATIENCE => {
+                if last_answer.elapsed() > SILENCE && !silence_told {
+                    silence_told = true;
+                    screen.say(view::steps::SILENCE);
+                }
+            }
             Err(error @ KfpError::Unreachable { .. }) => {
                 return Err(Failure::new(error)
                     .next("`cargo xtask up`: the run goes on from where it was")

@@ -150,11 +150,9 @@ impl Repository {
     /// Makes the bundle where there is none, and gives its digest.
     fn store(&self, bundle: &Path, head: &Head) -> Result<String, Failure> {
         let failed = |error: io::Error| {
-            Failure::new(format!(
-                "repository {}: {}: {error}",
-                self.path.display(),
-                bundle.display()
-            ))
+            let path = self.path.display();
+            Failure::new(format!("repository {path}: {}: {error}", bundle.display()))
+                .next(format!("`git -C {path} fsck`"))
         };
         let recorded = bundle.with_extension("sha256");
         if bundle.is_file() {

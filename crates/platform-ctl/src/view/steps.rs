@@ -81,6 +81,10 @@ fn told(step: &StepView, progress: Option<&str>) -> String {
     }
 }
 
+/// Said when the server has gone away.
+pub(crate) const SILENCE: &str =
+    "no answer from the pipelines server; `cargo xtask up` brings it back, and the run goes on";
+
 /// What Ctrl-C did and did not do.
 pub(crate) fn interrupted(run_id: &str) -> String {
     format!(
