@@ -380,8 +380,17 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What is in a DAG is skipped with it.
     fn skip(&mut self, step: &Step, path: String, reason: String) -> End {
-        self.tell(step, path, line(Outlook::Skips, reason));
+        self.tell(step, path.clone(), line(Outlook::Skips, reason));
+        if let Work::Dag(body) = step.work {
+            let program = Arc::clone(self.program);
+            let steps = &program.dag(body).steps;
+            for inner in in_order(steps).into_iter().map(|inner| &steps[inner]) {
+                let reason = format!("task `{}`, which it is in, would be skipped", step.name);
+                self.skip(inner, format!("{path}.{}", inner.name), reason);
+            }
+        }
         End::Skipped
     }
 
