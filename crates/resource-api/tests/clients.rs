@@ -9,7 +9,7 @@ mod served;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use served::{Served, experiment};
 
@@ -96,13 +96,7 @@ struct Kubectl<'s> {
 impl Kubectl<'_> {
     /// Runs it; what it says, and whether it succeeded.
     fn run(&self, arguments: &[&str]) -> (bool, String) {
-        let output = Command::new(self.program)
-            .args(arguments)
-            .env("KUBECONFIG", &self.served.kubeconfig)
-            .env("HOME", self.served.folder.path())
-            .env("no_proxy", "127.0.0.1")
-            .output()
-            .unwrap();
+        let output = self.command().args(arguments).output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         (
             output.status.success(),
@@ -130,6 +124,22 @@ impl Kubectl<'_> {
                 arguments.join(" ")
             )),
         }
+    }
+
+    /// Whether the object goes while `kubectl wait` looks at it.
+    fn waits_for_deletion(&self, object: &str) -> std::thread::JoinHandle<bool> {
+        let mut command = self.command();
+        command.args(["wait", "--for=delete", object, "--timeout=30s"]);
+        std::thread::spawn(move || command.output().unwrap().status.success())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.program);
+        command
+            .env("KUBECONFIG", &self.served.kubeconfig)
+            .env("HOME", self.served.folder.path())
+            .env("no_proxy", "127.0.0.1");
+        command
     }
 
     fn file(&self, name: &str, object: &serde_json::Value) -> String {
@@ -300,40 +310,15 @@ fn drive_kubectl(program: &Path, served: &Served) -> Result<(), String> {
     )?;
 
     // A deletion that something waits for.
-    let mut child = kubectl.program_command();
-    child.args(["wait", "--for=delete", "experiment/tune", "--timeout=30s"]);
-    let mut waiting = child.spawn().unwrap();
-    kubectl.says(&["delete", "experiment", "tune"], "deleted")?;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let ended = loop {
-        match waiting.try_wait().unwrap() {
-            Some(status) => break status.success(),
-            None if Instant::now() > deadline => {
-                waiting.kill().unwrap();
-                break false;
-            }
-            None => std::thread::yield_now(),
-        }
-    };
+    let waiting = kubectl.waits_for_deletion("experiment/tune");
+    let deleted = kubectl.says(&["delete", "experiment", "tune"], "deleted");
+    let ended = waiting.join().unwrap();
+    deleted?;
     if !ended {
-        return Err("kubectl wait --for=delete did not end".into());
+        return Err("kubectl wait --for=delete did not end in time".into());
     }
     kubectl.says(&["delete", "configmaps,secrets", "--all"], "deleted")?;
     kubectl.says(&["delete", "-f", &first, "--ignore-not-found"], "")?;
     kubectl.says(&["get", "all,configmaps,secrets,events"], "No resources found")?;
     Ok(())
-}
-
-impl Kubectl<'_> {
-    fn program_command(&self) -> Command {
-        let mut command = Command::new(self.program);
-        command
-            .env("KUBECONFIG", &self.served.kubeconfig)
-            .env("HOME", self.served.folder.path());
-        command
-            .env("no_proxy", "127.0.0.1")
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
-        command
-    }
 }
