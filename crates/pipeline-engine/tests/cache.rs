@@ -130,7 +130,10 @@ async fn the_plan_is_what_happens() {
     let inside = |task: &&ForecastTask| task.scope_path.starts_with("root.condition-1.");
     let inner: Vec<_> = told.iter().filter(inside).map(|task| task.outlook).collect();
     assert!(!inner.is_empty(), "what is behind the gate is told too");
-    assert!(inner.iter().all(|outlook| *outlook == Outlook::Skips), "{inner:?}");
+    assert!(
+        inner.iter().all(|outlook| *outlook == Outlook::Skips),
+        "{inner:?}"
+    );
     let ended = opened.run_with(GATED, &closed).await;
     assert_foretold(&told, &ended);
     assert_eq!(ended.task("condition-1").state, TaskState::Skipped);
