@@ -2,6 +2,7 @@
 
 mod bundle;
 mod compile;
+mod git;
 mod parameters;
 mod publish;
 mod submit;
@@ -114,7 +115,7 @@ fn prepare(common: &Common, asked: &RunArguments) -> Result<Prepared, Failure> {
     let own = parameters::Own {
         repositories: &bundles,
         runtime: compiled.runtime_name(),
-        git_commit: bundle::commit_of(&recipe),
+        git_commit: git::commit_of(&recipe),
     };
     let parameters = parameters::bind(&pipeline, &asked.parameters, &own)?;
     Ok(Prepared {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::git::{command, git};
 use crate::failure::Failure;
 
 /// A repository as a pipeline takes it.
@@ -45,17 +45,6 @@ pub(super) fn bundles(
         found.push(repository.bundle(reference, artifacts)?);
     }
     Ok(found)
-}
-
-/// The commit that a folder's sources are at, marked where they differ from it; none outside git.
-pub(super) fn commit_of(folder: &Path) -> Option<String> {
-    let commit = git(folder, &["rev-parse", "--verify", "HEAD"]).ok()?;
-    let changes = git(folder, &["status", "--porcelain", "--", "."]).ok()?;
-    Some(if changes.is_empty() {
-        commit
-    } else {
-        format!("{commit}-dirty")
-    })
 }
 
 struct Repository {
@@ -249,36 +238,6 @@ fn sha256(path: &Path) -> io::Result<String> {
     }
 }
 
-/// git on a repository, untouched by the variables of a hook that may have called us.
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GIT_") {
-            command.env_remove(name);
-        }
-    }
-    command
-        .env("LC_ALL", "C")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_OPTIONAL_LOCKS", "0");
-    command
-}
-
-/// What git answers, or what it complains of.
-fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
-    let output = command(folder)
-        .args(arguments)
-        .output()
-        .map_err(|error| format!("git: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let first = complaint.lines().next().unwrap_or("git failed");
-    Err(first.trim_start_matches("fatal: ").to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,16 +417,5 @@ mod tests {
             told,
             "error: two repositories are called left: DIR/a/left and DIR/b/left\nnext: `--repo OTHER=DIR/b/left`\n"
         );
-    }
-
-    #[test]
-    fn sources_that_differ_from_their_commit_are_marked() {
-        let sandbox = Sandbox::new();
-        let left = PathBuf::from(sandbox.repository("left"));
-        let commit = git(&left, &["rev-parse", "HEAD"]).unwrap();
-        assert_eq!(commit_of(&left), Some(commit.clone()));
-        fs::write(left.join("new"), "").unwrap();
-        assert_eq!(commit_of(&left), Some(format!("{commit}-dirty")));
-        assert_eq!(commit_of(sandbox.folder.path()), None);
     }
 }
