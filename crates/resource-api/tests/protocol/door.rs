@@ -1,6 +1,6 @@
 //! Who is let in, and with what in hand.
 
-use crate::served::{DEADLINE, Served, config_map};
+use crate::served::{Served, config_map};
 use crate::{CONFIG_MAPS, told};
 
 #[tokio::test]
