@@ -7,7 +7,7 @@ use crate::store::StoreError;
 /// How the server fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder could not be made.
+    /// The folder could not be made, or not be shut to others.
     #[error("cannot make the folder {}: {source}", path.display())]
     Folder {
         /// The folder.

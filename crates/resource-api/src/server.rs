@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use tokio::net::TcpListener;
@@ -27,14 +27,17 @@ impl ResourceApi {
     ///
     /// [`Error::Folder`], [`Error::Identity`], [`Error::Store`].
     pub fn open(folder: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Folder {
+            path: folder.to_owned(),
+            source,
+        };
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|source| Error::Folder {
-                path: folder.to_owned(),
-                source,
-            })?;
+            .map_err(failed)?;
+        // Somebody may have made it before, for everyone.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
         let identity = Identity::open(&folder.join("tls"))?;
         Ok(Self {
             store: Store::open(&folder.join("resources.db"))?,

@@ -309,6 +309,27 @@ fn drive_kubectl(program: &Path, served: &Served) -> Result<(), String> {
         r#"{"a":"1","b":"3"}"#,
     )?;
 
+    let uid = kubectl.says(
+        &["get", "experiment", "tune", "-o", "jsonpath={.metadata.uid}"],
+        "-",
+    )?;
+    let about = serde_json::json!({
+        "apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment", "namespace": "default", "name": "tune", "uid": uid
+    });
+    let event = serde_json::json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "tune.1"}, "involvedObject": about,
+        "reason": "TrialFailed", "message": "trial 3 ended with 1", "type": "Warning", "count": 1,
+        "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z"
+    });
+    kubectl.says(
+        &["apply", "-f", &kubectl.file("event.json", &event)],
+        "event/tune.1 created",
+    )?;
+    kubectl.says(&["describe", "experiment", "tune"], "trial 3 ended with 1")?;
+    kubectl.says(&["get", "events"], "experiment/tune")?;
+    kubectl.says(&["get", "events.events.k8s.io"], "TrialFailed")?;
+    kubectl.says(&["delete", "events", "--all"], "deleted")?;
+
     // A deletion that something waits for.
     let waiting = kubectl.waits_for_deletion("experiment/tune");
     let deleted = kubectl.says(&["delete", "experiment", "tune"], "deleted");
