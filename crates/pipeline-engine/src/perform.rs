@@ -7,13 +7,13 @@
 mod admission;
 mod attempt;
 mod command;
+mod commit;
+mod effect;
 mod environment;
 pub(crate) mod import;
 mod outputs;
 
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,14 +23,15 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::clock;
 use crate::config::EngineConfig;
-use crate::decide::{Decision, Effect, Event, Machine, Order, Row, RunFacts};
+use crate::decide::{Decision, Effect, Event, Machine, Row, RunFacts};
 use crate::error::EngineError;
 use crate::events;
 use crate::model::{RunId, RunRecord, RunState, TaskId, TaskRecord};
 use crate::program::Program;
 use crate::store::Store;
-use crate::{cache, layout, start};
+use crate::{cache, start};
 use admission::Admission;
+use commit::{Batch, Committing};
 
 /// What every part of the performer has at hand.
 #[derive(Debug)]
@@ -84,17 +85,6 @@ pub(crate) struct Performer {
     gathered: Batch,
     committing: Option<Committing>,
 }
-
-/// Decisions that become durable together.
-#[derive(Default)]
-struct Batch {
-    rows: Vec<Row>,
-    events: Vec<events::Event>,
-    effects: Vec<(RunId, Effect)>,
-    replies: Vec<Reply>,
-}
-
-type Committing = Pin<Box<dyn Future<Output = (Batch, Result<(), EngineError>)> + Send>>;
 
 impl Performer {
     /// A performer, and where to tell it things.
@@ -182,7 +172,7 @@ impl Performer {
                     for message in messages.drain(..) {
                         match message {
                             Message::Close(reply) => {
-                                                                // A commit on its way arrives or not; either way the next engine goes on from the rows.
+                                // A commit on its way arrives or not; either way the next engine goes on from the rows.
                                 let _ = reply.send(());
                                 return;
                             }
@@ -230,7 +220,6 @@ impl Performer {
 
     fn retry(&mut self, stored: Stored, reply: Reply) {
         let run = stored.facts.id;
-
         if stored.record.state == RunState::Succeeded {
             let message = format!("run `{run}` has succeeded: there is nothing to try again");
             let _ = reply.send(Err(EngineError::Precondition(message)));
@@ -312,132 +301,5 @@ impl Performer {
             tokio::time::sleep(wait).await;
             let _ = outbox.send(Message::Event(run, event));
         });
-    }
-
-    fn commit_gathered(&mut self) {
-        let batch = &self.gathered;
-        if self.committing.is_some()
-            || (batch.rows.is_empty() && batch.effects.is_empty() && batch.replies.is_empty())
-        {
-            return;
-        }
-        let batch = std::mem::take(&mut self.gathered);
-        let store = self.shared.store.clone();
-        self.committing = Some(Box::pin(async move {
-            let rows = Arc::new((batch.rows, batch.events));
-            let result = commit(&store, &rows).await;
-            let (rows, events) = Arc::try_unwrap(rows).unwrap_or_else(|shared| (*shared).clone());
-            (
-                Batch {
-                    rows,
-                    events,
-                    effects: batch.effects,
-                    replies: batch.replies,
-                },
-                result,
-            )
-        }));
-    }
-
-    fn committed(&mut self, batch: Batch, result: &Result<(), EngineError>) {
-        if result.is_err() {
-            // Only a closed store gives up.
-            for reply in batch.replies {
-                let _ = reply.send(Err(EngineError::Closed));
-            }
-            return;
-        }
-        for reply in batch.replies {
-            let _ = reply.send(Ok(()));
-        }
-        for event in batch.events {
-            // Nobody listens: that is their choice.
-            let _ = self.shared.events.send(event);
-        }
-        for (run, effect) in batch.effects {
-            self.perform(run, effect);
-        }
-    }
-
-    fn perform(&mut self, run: RunId, effect: Effect) {
-        match effect {
-            Effect::Launch(order) => self.begin(order, attempt::launch),
-            Effect::Attach(order) => self.begin(order, attempt::attach),
-            Effect::Import(order) => {
-                let outbox = self.outbox.clone();
-                tokio::spawn(async move {
-                    let (task, attempt) = (order.task, order.attempt);
-                    let end = import::import(order).await;
-                    let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
-                });
-            }
-            Effect::Stop { task, attempt } => {
-                if let Some((_, stop)) = self.attempts.get(&task).filter(|(number, _)| *number == attempt) {
-                    stop.notify_one();
-                }
-            }
-            Effect::Clear { task, attempt } => {
-                let config = &self.shared.config;
-                let folder = layout::attempt(&config.tasks, run, task, attempt);
-                let scratch = layout::scratch(&config.scratch, task, attempt);
-                tokio::task::spawn_blocking(move || clear(&folder, &scratch));
-            }
-            Effect::Finished => {
-                self.machines.remove(&run);
-            }
-            // Done when they were decided.
-            Effect::LookUp { .. }
-            | Effect::Enqueue { .. }
-            | Effect::Hold { .. }
-            | Effect::Leave { .. }
-            | Effect::Wake { .. }
-            | Effect::Deadline { .. } => {}
-        }
-    }
-
-    /// Carries an attempt out beside everything else, and tells of its end.
-    fn begin<F>(&mut self, order: Order, carry_out: impl FnOnce(Arc<Shared>, Order, Arc<Notify>) -> F)
-    where
-        F: Future<Output = crate::decide::AttemptEnd> + Send + 'static,
-    {
-        let (run, task, attempt) = (order.run, order.task, order.attempt);
-        let stop = Arc::new(Notify::new());
-        self.attempts.insert(task, (attempt, Arc::clone(&stop)));
-        let outbox = self.outbox.clone();
-        let end = carry_out(Arc::clone(&self.shared), order, stop);
-        tokio::spawn(async move {
-            let end = end.await;
-            let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
-        });
-    }
-}
-
-/// Writes rows, and again and again where the database refuses: a full disk is emptied some time, and until then
-/// nothing may be done that is not durable.
-async fn commit(store: &Store, rows: &Arc<(Vec<Row>, Vec<events::Event>)>) -> Result<(), EngineError> {
-    const PAUSE: Duration = Duration::from_secs(1);
-    loop {
-        match store.commit(Arc::clone(rows)).await {
-            Ok(()) => return Ok(()),
-            Err(EngineError::Closed) => return Err(EngineError::Closed),
-            Err(error) => {
-                tracing::error!("what was decided cannot be made durable, and waits for that: {error}");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Deletes what an attempt leaves but for its log and its records. What cannot be deleted is left to the deletion of
-/// the run.
-fn clear(folder: &std::path::Path, scratch: &std::path::Path) {
-    let left = [
-        layout::work(folder),
-        layout::home(folder),
-        layout::outputs(folder),
-        layout::result(folder),
-    ];
-    for folder in left.iter().map(std::path::PathBuf::as_path).chain([scratch]) {
-        let _ = std::fs::remove_dir_all(folder);
     }
 }

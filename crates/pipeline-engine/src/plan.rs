@@ -4,22 +4,21 @@
 //! cached is taken to hand back what it did the last time its key was the same: the plan says so, and of which run.
 
 mod known;
+mod task;
 
 use std::sync::Arc;
 
-use pipeline_spec::ir::{ContainerSpec, Executor, TriggerStrategy};
+use pipeline_spec::ir::{Executor, TriggerStrategy};
 use pipeline_spec::placeholder::Facts;
 use rusqlite::Connection;
 
-use crate::bind::{self, Bound, Unbound, Unknown, UnknownInputs};
-use crate::cache;
-use crate::decide::{Answer, Outputs, RunFacts, key_of};
+use crate::bind::{self, Bound, Unknown, UnknownInputs};
+use crate::decide::RunFacts;
 use crate::error::EngineError;
 use crate::model::{Forecast, ForecastTask, Outlook};
-use crate::perform::import;
 use crate::program::{DagNumber, Program, Step, Work};
-use crate::store::cache as rows;
-use known::{Around, Given, Known, KnownOutputs};
+use known::{Around, Given, KnownOutputs};
+use task::Place;
 
 /// Iterations of a loop that are told of one by one; of more, these.
 const ITERATIONS: usize = 200;
@@ -115,11 +114,11 @@ impl<'a> Planner<'a> {
                 match &ends[other] {
                     Some(End::Skipped) => {
                         let reason = format!("task `{name}`, which it waits for, would be skipped");
-                        return Ok(self.skip(step, path, reason));
+                        return Ok(self.skip(step, &path, reason));
                     }
                     Some(End::Failed) => {
                         let reason = format!("task `{name}`, which it waits for, would fail");
-                        return Ok(self.skip(step, path, reason));
+                        return Ok(self.skip(step, &path, reason));
                     }
                     Some(End::Open(unknown)) => doubt = doubt.or_else(|| Some(unknown.clone())),
                     Some(End::Well { .. }) | None => {}
@@ -138,7 +137,7 @@ impl<'a> Planner<'a> {
         };
         let (bound, unknown) = match bind::known_inputs(step, component, &around) {
             Ok(known) => known,
-            Err(message) => return Ok(self.fail(step, path, &message)),
+            Err(message) => return Ok(self.fail(step, &path, &message)),
         };
         if let Some(condition) = &step.condition {
             match (condition.holds(&bound.to_inputs()), unknown.values().next()) {
@@ -146,13 +145,13 @@ impl<'a> Planner<'a> {
                 (Ok(false), _) => {
                     return Ok(self.skip(
                         step,
-                        path,
+                        &path,
                         format!("its condition is false: {}", condition.text()),
                     ));
                 }
                 // What the condition asks for may be among what is not known.
                 (Err(_), Some(on)) => doubt = doubt.or_else(|| Some(on.clone())),
-                (Err(error), None) => return Ok(self.fail(step, path, &format!("condition {error}"))),
+                (Err(error), None) => return Ok(self.fail(step, &path, &format!("condition {error}"))),
             }
         }
         let end = match (&step.work, &step.iterator) {
@@ -161,18 +160,19 @@ impl<'a> Planner<'a> {
                 let given = Given { bound, unknown };
                 self.dag(*body, &given, &path, doubt.as_ref())?
             }
-            (Work::Executor(label), _) => match program.executor(label) {
-                Executor::Container(container) => self.container(
+            (Work::Executor(label), _) => {
+                let place = Place {
                     step,
-                    label,
-                    container,
-                    (&bound, &unknown),
-                    &around,
-                    &path,
-                    doubt.as_ref(),
-                )?,
-                _ => self.import(step, &bound, &unknown, &around.facts, &path, doubt.as_ref()),
-            },
+                    path: &path,
+                    doubt: doubt.as_ref(),
+                };
+                match program.executor(label) {
+                    Executor::Container(container) => {
+                        self.container(&place, label, container, (&bound, &unknown), &around)?
+                    }
+                    _ => self.import(&place, (&bound, &unknown), &around.facts),
+                }
+            }
         };
         Ok(match (end, doubt) {
             (End::Well { .. }, Some(doubt)) => End::Open(doubt),
@@ -198,17 +198,17 @@ impl<'a> Planner<'a> {
             Err(message) => match unknown.into_values().next() {
                 Some(on) => {
                     let reason = format!("what it iterates over depends on {}", on.on);
-                    self.tell(step, path.to_owned(), line(Outlook::Depends, reason));
+                    self.tell(step, path, line(Outlook::Depends, reason));
                     return Ok(End::Open(on));
                 }
-                None => return Ok(self.fail(step, path.to_owned(), &message)),
+                None => return Ok(self.fail(step, path, &message)),
             },
         };
         let mut ends = Vec::with_capacity(items.len());
         for nth in 0..items.len().min(ITERATIONS) {
             let inner = match bind::iteration(step, component, bound, &items, nth) {
                 Ok(inner) => inner,
-                Err(message) => return Ok(self.fail(step, path.to_owned(), &message)),
+                Err(message) => return Ok(self.fail(step, path, &message)),
             };
             let given = Given {
                 bound: inner,
@@ -221,7 +221,7 @@ impl<'a> Planner<'a> {
                 "its {} iterations beyond the first {ITERATIONS} are not told",
                 items.len() - ITERATIONS
             );
-            self.tell(step, path.to_owned(), line(Outlook::Depends, reason.clone()));
+            self.tell(step, path, line(Outlook::Depends, reason.clone()));
             return Ok(End::Well {
                 outputs: KnownOutputs::unknown(&Unknown { on: reason }),
                 cached: false,
@@ -230,171 +230,21 @@ impl<'a> Planner<'a> {
         Ok(known::of_loop(&program, step, &ends))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that is known of one task")]
-    fn container(
-        &mut self,
-        step: &Step,
-        label: &str,
-        container: &ContainerSpec,
-        (bound, unknown): (&Bound, &UnknownInputs),
-        around: &Around<'_>,
-        path: &str,
-        doubt: Option<&Unknown>,
-    ) -> Result<End, EngineError> {
-        let would_run = || Unknown {
-            on: format!("what task `{}` hands back", step.name),
-        };
-        let config = self.program.pipeline().kubernetes_executor(label);
-        let variables = match bind::variables(config, around) {
-            Ok(variables) => Ok(variables),
-            Err(Unbound::Unknown(on)) => Err(on),
-            Err(Unbound::Wrong(message)) => return Ok(self.fail(step, path.to_owned(), &message)),
-        };
-        let on = unknown
-            .values()
-            .next()
-            .cloned()
-            .or_else(|| variables.as_ref().err().cloned());
-        if let Some(on) = on.or_else(|| doubt.cloned()) {
-            let outputs = KnownOutputs::unknown(&would_run());
-            let told = match (doubt, step.cached) {
-                (Some(doubt), _) => line(
-                    Outlook::Depends,
-                    format!("whether it runs depends on {}", doubt.on),
-                ),
-                (None, true) => line(Outlook::Depends, format!("its inputs depend on {}", on.on)),
-                (None, false) => line(Outlook::Runs, "it is never cached".to_owned()),
-            };
-            self.tell(step, path.to_owned(), told);
-            return Ok(End::Well {
-                outputs,
-                cached: false,
-            });
-        }
-        let key = key_of(
-            self.program,
-            step,
-            container,
-            bound,
-            &variables.unwrap_or_default(),
-        );
-        let fingerprint = Some(key.fingerprint.clone());
-        if !step.cached {
-            let last = rows::last_outputs(self.connection, &key.fingerprint)?;
-            let (reason, from_run, outputs) = match last {
-                Some((run, outputs)) => (
-                    format!(
-                        "it is never cached; taken to hand back what it did in run `{run}`, with the same inputs"
-                    ),
-                    Some(run),
-                    KnownOutputs::from(outputs),
-                ),
-                None => (
-                    "it is never cached".to_owned(),
-                    None,
-                    KnownOutputs::unknown(&would_run()),
-                ),
-            };
-            let told = ForecastTask {
-                fingerprint,
-                from_run,
-                ..line(Outlook::Runs, reason)
-            };
-            self.tell(step, path.to_owned(), told);
-            return Ok(End::Well {
-                outputs,
-                cached: false,
-            });
-        }
-        match cache::look_up(self.connection, &key.fingerprint)? {
-            Answer::Hit { outputs, from } => {
-                let reason = format!("its outputs are those of run `{from}`");
-                let told = ForecastTask {
-                    fingerprint,
-                    from_run: Some(from),
-                    ..line(Outlook::Hit, reason)
-                };
-                self.tell(step, path.to_owned(), told);
-                Ok(End::Well {
-                    outputs: outputs.into(),
-                    cached: true,
-                })
-            }
-            Answer::Miss { reason } => {
-                let place = format!("{}/{}", step.component, step.name);
-                let pipeline = self.program.pipeline().name();
-                let nearest = rows::nearest(self.connection, pipeline, &place, &key.key, i64::MAX)?;
-                let (reason, from_run, differences) = match nearest {
-                    Some((run, differences)) if !differences.is_empty() => {
-                        (cache::told(run, &differences), Some(run), differences)
-                    }
-                    Some((run, _)) => (reason, Some(run), Vec::new()),
-                    None => ("it is the first of its kind".to_owned(), None, Vec::new()),
-                };
-                let told = ForecastTask {
-                    fingerprint,
-                    from_run,
-                    differences,
-                    ..line(Outlook::Miss, reason)
-                };
-                self.tell(step, path.to_owned(), told);
-                Ok(End::Well {
-                    outputs: KnownOutputs::unknown(&would_run()),
-                    cached: false,
-                })
-            }
-        }
-    }
-
-    fn import(
-        &mut self,
-        step: &Step,
-        bound: &Bound,
-        unknown: &UnknownInputs,
-        facts: &Facts,
-        path: &str,
-        doubt: Option<&Unknown>,
-    ) -> End {
-        let told = match doubt {
-            Some(doubt) => line(
-                Outlook::Depends,
-                format!("whether it runs depends on {}", doubt.on),
-            ),
-            None => line(Outlook::Runs, "an import looks at what is there".to_owned()),
-        };
-        self.tell(step, path.to_owned(), told);
-        let outputs: Known<Outputs> = match unknown.values().next() {
-            Some(on) => Err(on.clone()),
-            None => match import::outputs(self.program, step, bound, facts) {
-                Ok(outputs) => Ok(outputs),
-                Err(_) => return End::Failed,
-            },
-        };
-        let outputs = match outputs {
-            Ok(outputs) => outputs.into(),
-            Err(on) => KnownOutputs::unknown(&on),
-        };
-        End::Well {
-            outputs,
-            cached: false,
-        }
-    }
-
     /// What is in a DAG is skipped with it.
-    fn skip(&mut self, step: &Step, path: String, reason: String) -> End {
-        self.tell(step, path.clone(), line(Outlook::Skips, reason));
+    fn skip(&mut self, step: &Step, path: &str, reason: String) -> End {
+        self.tell(step, path, line(Outlook::Skips, reason));
         if let Work::Dag(body) = step.work {
             let program = Arc::clone(self.program);
             let steps = &program.dag(body).steps;
             for inner in in_order(steps).into_iter().map(|inner| &steps[inner]) {
                 let reason = format!("task `{}`, which it is in, would be skipped", step.name);
-                self.skip(inner, format!("{path}.{}", inner.name), reason);
+                self.skip(inner, &format!("{path}.{}", inner.name), reason);
             }
         }
         End::Skipped
     }
 
-    fn fail(&mut self, step: &Step, path: String, message: &str) -> End {
+    fn fail(&mut self, step: &Step, path: &str, message: &str) -> End {
         self.tell(
             step,
             path,
@@ -403,10 +253,10 @@ impl<'a> Planner<'a> {
         End::Failed
     }
 
-    fn tell(&mut self, step: &Step, scope_path: String, told: ForecastTask) {
+    fn tell(&mut self, step: &Step, path: &str, told: ForecastTask) {
         self.tasks.push(ForecastTask {
             name: step.name.clone(),
-            scope_path,
+            scope_path: path.to_owned(),
             ..told
         });
     }

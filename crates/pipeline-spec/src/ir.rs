@@ -3,6 +3,7 @@
 //! A `oneof` of the proto is an enum here; a field the proto marks deprecated is folded into the one that replaced
 //! it. Unknown fields are errors, as they are for KFP's API server.
 
+mod binding;
 mod component;
 mod dag;
 mod executor;
@@ -14,6 +15,7 @@ mod task;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+pub use binding::{ArtifactSource, InputArtifact, InputParameter, ParameterSource, TaskInputs};
 pub use component::{
     ArtifactInput, ArtifactOutput, ArtifactType, ComponentSpec, Implementation, InputDefinitions,
     OutputDefinitions, ParameterInput, ParameterOutput, ParameterType,
@@ -25,8 +27,8 @@ pub use kubernetes::{
 };
 pub use platform::{PipelineConfig, PlatformSpec, SinglePlatformSpec, Workspace};
 pub use task::{
-    ArtifactSource, CachingOptions, InputArtifact, InputParameter, Iterator, IteratorItems, IteratorPolicy,
-    ParameterSource, RetryPolicy, TaskInputs, TaskSpec, TriggerPolicy, TriggerStrategy,
+    CachingOptions, Iterator, IteratorItems, IteratorPolicy, RetryPolicy, TaskSpec, TriggerPolicy,
+    TriggerStrategy,
 };
 
 /// A pipeline: the first document of a package.

@@ -5,7 +5,9 @@
 //! there (`backend/src/v2/component/launcher_v2.go` at 2.17.0).
 
 mod argument;
+mod name;
 mod template;
 
 pub use argument::{Argument, InvalidArgument};
-pub use template::{ArtifactField, Facts, Name, Side, Template, Unresolved};
+pub use name::{ArtifactField, Name, Side};
+pub use template::{Facts, Template, Unresolved};

@@ -130,7 +130,12 @@ fn with_last_words(what: String, folder: &Path) -> String {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let last = tail().unwrap_or_default();
-    match last.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
+    match last
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| line.chars().any(char::is_alphanumeric))
+    {
         Some(line) => format!("{what}: {}", line.chars().take(SHOWN).collect::<String>()),
         None => what,
     }

@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::binding::{InputParameter, ParameterSource};
 use super::scalar;
-use super::task::{InputParameter, ParameterSource};
 
 /// The Kubernetes configuration of an executor.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -1,0 +1,81 @@
+//! What is seen from outside: attempts begin and are stopped, folders go.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::{Message, Performer, Shared, attempt, import};
+use crate::decide::{AttemptEnd, Effect, Event, Order};
+use crate::layout;
+use crate::model::RunId;
+
+impl Performer {
+    /// Does what a decision asks for, now that the decision is durable.
+    pub(super) fn perform(&mut self, run: RunId, effect: Effect) {
+        match effect {
+            Effect::Launch(order) => self.begin(order, attempt::launch),
+            Effect::Attach(order) => self.begin(order, attempt::attach),
+            Effect::Import(order) => {
+                let outbox = self.outbox.clone();
+                tokio::spawn(async move {
+                    let (task, attempt) = (order.task, order.attempt);
+                    let end = import::import(order).await;
+                    let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
+                });
+            }
+            Effect::Stop { task, attempt } => {
+                if let Some((_, stop)) = self.attempts.get(&task).filter(|(number, _)| *number == attempt) {
+                    stop.notify_one();
+                }
+            }
+            Effect::Clear { task, attempt } => {
+                let config = &self.shared.config;
+                let folder = layout::attempt(&config.tasks, run, task, attempt);
+                let scratch = layout::scratch(&config.scratch, task, attempt);
+                tokio::task::spawn_blocking(move || clear(&folder, &scratch));
+            }
+            Effect::Finished => {
+                self.machines.remove(&run);
+            }
+            // Done when they were decided.
+            Effect::LookUp { .. }
+            | Effect::Enqueue { .. }
+            | Effect::Hold { .. }
+            | Effect::Leave { .. }
+            | Effect::Wake { .. }
+            | Effect::Deadline { .. } => {}
+        }
+    }
+
+    /// Carries an attempt out beside everything else, and tells of its end.
+    fn begin<F>(&mut self, order: Order, carry_out: impl FnOnce(Arc<Shared>, Order, Arc<Notify>) -> F)
+    where
+        F: Future<Output = AttemptEnd> + Send + 'static,
+    {
+        let (run, task, attempt) = (order.run, order.task, order.attempt);
+        let stop = Arc::new(Notify::new());
+        self.attempts.insert(task, (attempt, Arc::clone(&stop)));
+        let outbox = self.outbox.clone();
+        let end = carry_out(Arc::clone(&self.shared), order, stop);
+        tokio::spawn(async move {
+            let end = end.await;
+            let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
+        });
+    }
+}
+
+/// Deletes what an attempt leaves but for its log and its records. What cannot be deleted is left to the deletion of
+/// the run.
+fn clear(folder: &Path, scratch: &Path) {
+    let left = [
+        layout::work(folder),
+        layout::home(folder),
+        layout::outputs(folder),
+        layout::result(folder),
+    ];
+    for folder in left.iter().map(std::path::PathBuf::as_path).chain([scratch]) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
