@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Name {
-    /// `{{$}}`: the whole [`ExecutorInput`] as JSON.
+    /// `{{$}}`: the whole [`ExecutorInput`](crate::ExecutorInput) as JSON.
     ExecutorInput,
     /// `{{$.inputs.parameters['x']}}`.
     InputParameter(String),
