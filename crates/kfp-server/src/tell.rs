@@ -64,6 +64,7 @@ pub(crate) fn run(record: RunRecord, tasks: Option<&[TaskRecord]>) -> Run {
     };
     Run {
         experiment_id: record.experiment.to_string(),
+        recurring_run_id: record.recurring_run.map(|id| id.to_string()).unwrap_or_default(),
         display_name: record.display_name,
         storage_state: storage_state(record.storage_state),
         description: record.description,

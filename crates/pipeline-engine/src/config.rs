@@ -9,6 +9,8 @@ use futures::future::BoxFuture;
 use image_store::ImageStore;
 use processes::Shim;
 
+use crate::clock::{Clock, SystemClock};
+
 /// What an engine is opened with. Folders are made where they are not there.
 #[derive(Clone)]
 pub struct EngineConfig {
@@ -35,6 +37,8 @@ pub struct EngineConfig {
     pub capacity: Capacity,
     /// Bytes of an attempt's log that are kept, from its start; what is dropped is said at its end.
     pub log_limit: u64,
+    /// The time that schedules go by.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl EngineConfig {
@@ -53,6 +57,7 @@ impl EngineConfig {
             shim,
             capacity: Capacity::of_machine(),
             log_limit: 64 << 20,
+            clock: Arc::new(SystemClock),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The engine as others see it: a handle with everything one can ask of it.
 
 mod records;
+mod recurring;
 mod runs;
 mod tasks;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use pipeline_spec::support::Standing;
 use pipeline_spec::{Limits, Pipeline};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::task::AbortHandle;
 
 use crate::clock;
 use crate::config::EngineConfig;
@@ -28,6 +30,26 @@ pub struct Engine {
 struct Inner {
     shared: Arc<Shared>,
     performer: mpsc::UnboundedSender<Message>,
+    recurring_runs: Arc<Notify>,
+    schedule: OnceLock<AbortHandle>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(schedule) = self.schedule.get() {
+            schedule.abort();
+        }
+    }
+}
+
+/// An engine that may be gone.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakEngine(Weak<Inner>);
+
+impl WeakEngine {
+    pub(crate) fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(|inner| Engine { inner })
+    }
 }
 
 impl Engine {
@@ -56,16 +78,29 @@ impl Engine {
         let (mut performer, messages) = Performer::new(Arc::clone(&shared)).await?;
         performer.recover().await?;
         tokio::spawn(performer.serve());
-        Ok(Self {
+        let engine = Self {
             inner: Arc::new(Inner {
                 shared,
                 performer: messages,
+                recurring_runs: Arc::default(),
+                schedule: OnceLock::new(),
             }),
-        })
+        };
+        let schedule = tokio::spawn(crate::recurring::serve(
+            WeakEngine(Arc::downgrade(&engine.inner)),
+            Arc::clone(&engine.config().clock),
+            Arc::clone(&engine.inner.recurring_runs),
+            engine.events(),
+        ));
+        let _ = engine.inner.schedule.set(schedule.abort_handle());
+        Ok(engine)
     }
 
     /// Stops deciding and closes the database. Attempts go on; the next engine attaches to them.
     pub async fn close(&self) {
+        if let Some(schedule) = self.inner.schedule.get() {
+            schedule.abort();
+        }
         let (reply, answer) = oneshot::channel();
         if self.inner.performer.send(Message::Close(reply)).is_ok() {
             let _ = answer.await;
@@ -79,6 +114,10 @@ impl Engine {
 
     fn config(&self) -> &EngineConfig {
         &self.inner.shared.config
+    }
+
+    fn recurring_runs_changed(&self) {
+        self.inner.recurring_runs.notify_one();
     }
 
     /// Tells the performer something that it answers once it is durable.

@@ -18,9 +18,11 @@ mod perform;
 mod plan;
 mod program;
 mod quantity;
+mod recurring;
 mod start;
 mod store;
 
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{Capacity, Data, EngineConfig, EnvironmentError, EnvironmentSource, NoEnvironment};
 pub use engine::{Engine, WithVersions};
 pub use error::EngineError;

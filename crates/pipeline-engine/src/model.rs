@@ -4,15 +4,17 @@ mod cache;
 mod id;
 mod list;
 mod pipeline;
+mod recurring;
 mod run;
 mod task;
 
 pub use cache::{CacheDecision, CacheExplanation, Difference, Forecast, ForecastTask, Outlook};
-pub use id::{ArtifactId, ExperimentId, InvalidId, PipelineId, RunId, TaskId, VersionId};
+pub use id::{ArtifactId, ExperimentId, InvalidId, PipelineId, RecurringRunId, RunId, TaskId, VersionId};
 pub use list::{Comparison, Direction, ListOptions, Page, Predicate, PredicateValue, Sort};
 pub use pipeline::{
     Experiment, NewExperiment, NewPipeline, NewVersion, PipelineRecord, StorageState, VersionRecord,
 };
+pub use recurring::{CatchUp, NewRecurringRun, RecurringFailure, RecurringPipeline, RecurringRun, Trigger};
 pub use run::{NewRun, PipelineSource, RunRecord, RunState, RunTransition, VersionReference};
 pub use task::{
     ArtifactRecord, Attempt, AttemptState, BoundArtifact, BoundParameter, Origin, TaskKind, TaskRecord,

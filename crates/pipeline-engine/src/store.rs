@@ -9,6 +9,7 @@ mod list;
 mod packages;
 mod pipelines;
 mod read;
+pub(crate) mod recurring;
 mod row;
 mod runs;
 mod schema;

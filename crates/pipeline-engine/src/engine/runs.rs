@@ -3,16 +3,27 @@
 use std::sync::Arc;
 
 use pipeline_spec::bind_parameters;
+use rusqlite::Connection;
 
 use super::{Engine, parse, supported};
 use crate::clock;
+use crate::decide::RunFacts;
 use crate::error::EngineError;
 use crate::model::{
-    ExperimentId, ListOptions, NewRun, Page, RunId, RunRecord, RunState, RunTransition, StorageState,
+    ExperimentId, ListOptions, NewRun, Page, PipelineSource, RecurringRunId, RunId, RunRecord, RunState,
+    RunTransition, StorageState, VersionReference,
 };
 use crate::perform::Message;
 use crate::program::Program;
 use crate::{layout, start};
+
+/// A run that is checked, and not there yet.
+pub(super) struct MadeRun {
+    record: RunRecord,
+    package: String,
+    facts: RunFacts,
+    program: Arc<Program>,
+}
 
 impl Engine {
     /// Makes a run and starts it. Once this returns the run is durable. With an id that is known the run that is
@@ -22,19 +33,34 @@ impl Engine {
     /// [`EngineError::Spec`], [`EngineError::Unsupported`], [`EngineError::Parameter`], [`EngineError::NotFound`] of
     /// pipeline, version or experiment, [`EngineError::Precondition`] for an experiment that is put away,
     /// [`EngineError::Invalid`] without a name.
-    pub async fn create_run(&self, new: NewRun) -> Result<RunRecord, EngineError> {
+    pub async fn create_run(&self, mut new: NewRun) -> Result<RunRecord, EngineError> {
+        let source = std::mem::replace(&mut new.source, PipelineSource::Inline(String::new()));
+        let source = self.store().source(source).await?;
+        let made = self.make_run(new, source, None).await?;
+        let id = made.record.id;
+        match self.begin_run(made, |_| Ok(true)).await? {
+            Some(record) => Ok(record),
+            None => self.store().run(id).await,
+        }
+    }
+
+    /// A run of that package, checked, and not there yet. The source of `new` is not looked at.
+    pub(super) async fn make_run(
+        &self,
+        new: NewRun,
+        (package, version): (String, Option<VersionReference>),
+        recurring_run: Option<RecurringRunId>,
+    ) -> Result<MadeRun, EngineError> {
         if new.display_name.is_empty() {
             return Err(EngineError::Invalid("a run needs a name".to_owned()));
         }
-        let store = self.store();
-        let (package, version) = store.source(new.source).await?;
         let pipeline = parse(&package)?;
         let mut notices = supported(&pipeline)?;
         if new.pipeline_root.as_deref().is_some_and(|root| !root.is_empty()) {
             notices.push("pipeline_root: artifacts are kept below the engine's own root".to_owned());
         }
         bind_parameters(&pipeline.spec().root.inputs, &new.parameters)?;
-        let experiment = store.experiment_for_run(new.experiment).await?;
+        let experiment = self.store().experiment_for_run(new.experiment).await?;
         let now = clock::now();
         let id = new.id.unwrap_or_else(RunId::random);
         let record = RunRecord {
@@ -46,6 +72,7 @@ impl Engine {
             version,
             package: Some(pipeline.to_json()),
             experiment,
+            recurring_run,
             parameters: new.parameters,
             pipeline_root: new.pipeline_root,
             service_account: new.service_account,
@@ -63,10 +90,31 @@ impl Engine {
         };
         let facts = start::facts(self.config(), &record, &pipeline)?;
         let program = Arc::new(Program::new(pipeline)?);
+        Ok(MadeRun {
+            record,
+            package,
+            facts,
+            program,
+        })
+    }
+
+    /// Writes a run's row, and what `also` writes with it, and starts the run. `None` where the run is there already,
+    /// or `also` says that it is not wanted any more.
+    pub(super) async fn begin_run(
+        &self,
+        made: MadeRun,
+        also: impl FnOnce(&Connection) -> Result<bool, EngineError> + Send + 'static,
+    ) -> Result<Option<RunRecord>, EngineError> {
+        let MadeRun {
+            record,
+            package,
+            facts,
+            program,
+        } = made;
         // On a task of its own: a caller that goes away in between must not leave a run that nobody starts.
-        let (made, engine) = (record.clone(), self.clone());
+        let (row, engine) = (record.clone(), self.clone());
         let started = tokio::spawn(async move {
-            let is_new = engine.store().insert_run(made, package).await?;
+            let is_new = engine.store().insert_run(row, package, also).await?;
             if is_new {
                 let start = Message::Start { facts, program };
                 engine
@@ -77,11 +125,8 @@ impl Engine {
             }
             Ok::<_, EngineError>(is_new)
         });
-        if started.await.map_err(|_| EngineError::Closed)?? {
-            Ok(record)
-        } else {
-            self.store().run(id).await
-        }
+        let is_new = started.await.map_err(|_| EngineError::Closed)??;
+        Ok(is_new.then_some(record))
     }
 
     /// A run, with its package.

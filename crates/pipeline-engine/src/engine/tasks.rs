@@ -94,6 +94,7 @@ impl Engine {
             version,
             package: None,
             experiment: ExperimentId(uuid::Uuid::nil()),
+            recurring_run: None,
             parameters: parameters.clone(),
             pipeline_root: None,
             service_account: String::new(),

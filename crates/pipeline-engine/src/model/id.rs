@@ -58,6 +58,10 @@ id!(
     RunId
 );
 id!(
+    /// Names a recurring run.
+    RecurringRunId
+);
+id!(
     /// Names a task of a run. It follows from the run and the place in it, so that it is known before the task is.
     TaskId
 );
@@ -65,6 +69,13 @@ id!(
     /// Names an artifact. It follows from its URI.
     ArtifactId
 );
+
+impl RunId {
+    /// The run of that recurring run for that time of its schedule: asking for it twice is asking once.
+    pub fn scheduled(recurring: RecurringRunId, at: jiff::Timestamp) -> Self {
+        Self(Uuid::new_v5(&recurring.0, at.as_second().to_string().as_bytes()))
+    }
+}
 
 impl TaskId {
     /// The task of that run at that place: `root`, `root.train`, `root.for-loop-1.3.train`.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::id::{ExperimentId, PipelineId, RunId, VersionId};
+use super::id::{ExperimentId, PipelineId, RecurringRunId, RunId, VersionId};
 use super::pipeline::StorageState;
 
 /// A run to be made.
@@ -27,7 +27,7 @@ pub struct NewRun {
     pub pipeline_root: Option<String>,
     /// Kept and shown.
     pub service_account: String,
-    /// When a schedule asked for it; now where nothing did.
+    /// When it was asked for; now where nothing is said.
     pub scheduled_at: Option<Timestamp>,
 }
 
@@ -90,6 +90,8 @@ pub struct RunRecord {
     pub package: Option<Value>,
     /// Its experiment.
     pub experiment: ExperimentId,
+    /// The recurring run that made it.
+    pub recurring_run: Option<RecurringRunId>,
     /// Parameters it was given.
     pub parameters: IndexMap<String, Value>,
     /// Root of its artifact URIs, where one was given.

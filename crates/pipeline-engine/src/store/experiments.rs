@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Store;
 use super::list::{Field, FieldKind, Listing};
 use super::row::{micros, optional_time, parsed, state, time, to_json};
+use super::{Store, recurring};
 use crate::error::EngineError;
 use crate::model::{Experiment, ExperimentId, ListOptions, NewExperiment, Page, StorageState};
 
@@ -152,7 +152,7 @@ impl Store {
             .await
     }
 
-    /// Puts an experiment away, its runs with it; or takes the experiment, and it alone, out again, as KFP does.
+    /// Puts an experiment away, its runs with it, and disables its recurring runs; or takes the experiment, and it alone, out again, as KFP does.
     pub(crate) async fn store_experiment(
         &self,
         id: ExperimentId,
@@ -170,6 +170,7 @@ impl Store {
                     "UPDATE runs SET storage_state = ?2 WHERE experiment_id = ?1",
                     [&id.to_string(), &state],
                 )?;
+                recurring::disable_those_of(connection, id)?;
             }
             Ok(())
         })
@@ -192,6 +193,13 @@ impl Store {
             if runs > 0 {
                 return Err(EngineError::Precondition(format!(
                     "experiment `{}` still has {runs} run(s): delete them first",
+                    experiment.display_name
+                )));
+            }
+            let recurring = recurring::count_those_of(connection, id)?;
+            if recurring > 0 {
+                return Err(EngineError::Precondition(format!(
+                    "experiment `{}` still has {recurring} recurring run(s): delete them first",
                     experiment.display_name
                 )));
             }

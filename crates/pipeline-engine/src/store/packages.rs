@@ -29,11 +29,12 @@ pub(super) fn parsed(connection: &Connection, digest: &str) -> Result<Pipeline, 
     Ok(Pipeline::parse(&text(connection, digest)?, &Limits::default())?)
 }
 
-/// Forgets packages that no version and no run is made of.
+/// Forgets packages that no version, no run and no recurring run is made of.
 pub(super) fn sweep(connection: &Connection) -> Result<(), EngineError> {
     connection.execute(
         "DELETE FROM packages WHERE digest NOT IN (SELECT package FROM versions) \
-         AND digest NOT IN (SELECT package FROM runs)",
+         AND digest NOT IN (SELECT package FROM runs) \
+         AND digest NOT IN (SELECT package FROM recurring_runs WHERE package IS NOT NULL)",
         [],
     )?;
     Ok(())

@@ -51,6 +51,11 @@ const RUNS: Listing<RunRecord> = Listing {
             kind: FieldKind::Text,
         },
         Field {
+            name: "recurring_run_id",
+            column: "COALESCE(recurring_run_id, '')",
+            kind: FieldKind::Text,
+        },
+        Field {
             name: "pipeline_version_id",
             column: "COALESCE(version_id, '')",
             kind: FieldKind::Text,
@@ -86,6 +91,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         version,
         package: None,
         experiment: parsed(row, "experiment_id")?,
+        recurring_run: optional_parsed(row, "recurring_run_id")?,
         parameters: row.get::<_, Json<IndexMap<String, Value>>>("parameters")?.0,
         pipeline_root: row.get("pipeline_root")?,
         service_account: row.get("service_account")?,
@@ -128,8 +134,8 @@ pub(crate) fn insert(
         .prepare_cached(
             "INSERT INTO runs (id, name, display_name, description, pipeline_name, pipeline_id, version_id, \
              package, experiment_id, parameters, pipeline_root, service_account, storage_state, state, \
-             history, created_at, scheduled_at, notices) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
+             history, created_at, scheduled_at, notices, recurring_run_id) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) \
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -151,6 +157,7 @@ pub(crate) fn insert(
             micros(record.created_at),
             micros(record.scheduled_at),
             Json(&record.notices),
+            record.recurring_run.map(|id| id.to_string()),
         ])?;
     connection.execute(
         "UPDATE experiments SET last_run_created_at = MAX(COALESCE(last_run_created_at, 0), ?2) WHERE id = ?1",
@@ -210,9 +217,15 @@ impl Store {
         .await
     }
 
-    /// Makes a run; `false` where it is there already.
-    pub(crate) async fn insert_run(&self, record: RunRecord, package: String) -> Result<bool, EngineError> {
-        self.write(move |connection| insert(connection, &record, &package))
+    /// Makes a run, and what `also` writes in the same commit; `false`, and nothing, where the run is there already or
+    /// `also` says that it is not wanted.
+    pub(crate) async fn insert_run(
+        &self,
+        record: RunRecord,
+        package: String,
+        also: impl FnOnce(&Connection) -> Result<bool, EngineError> + Send + 'static,
+    ) -> Result<bool, EngineError> {
+        self.write(move |connection| Ok(also(connection)? && insert(connection, &record, &package)?))
             .await
     }
 

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::error::EngineError;
 
 /// Version of the tables below, kept as SQLite's `user_version`. A change adds a step to [`STEPS`].
-const STEPS: &[&str] = &[TABLES];
+const STEPS: &[&str] = &[TABLES, RECURRING_RUNS];
 
 /// Times are microseconds since the Unix epoch; ids are UUIDs as text; columns named after a list or an object are JSON.
 const TABLES: &str = "
@@ -145,6 +145,34 @@ CREATE TABLE events (
 ) STRICT;
 ";
 
+/// `package` is that of a version that was named, or given with the recurring run; without one `pipeline_id` says whose
+/// newest version to run.
+const RECURRING_RUNS: &str = "
+CREATE TABLE recurring_runs (
+    id                TEXT PRIMARY KEY,
+    display_name      TEXT NOT NULL,
+    description       TEXT NOT NULL,
+    experiment_id     TEXT NOT NULL REFERENCES experiments(id),
+    pipeline_id       TEXT,
+    version_id        TEXT,
+    package           TEXT REFERENCES packages(digest),
+    parameters        TEXT NOT NULL,
+    pipeline_root     TEXT,
+    service_account   TEXT NOT NULL,
+    max_concurrency   INTEGER NOT NULL,
+    catch_up          TEXT NOT NULL,
+    trigger           TEXT NOT NULL,
+    enabled           INTEGER NOT NULL,
+    created_at        INTEGER NOT NULL,
+    updated_at        INTEGER NOT NULL,
+    last_scheduled_at INTEGER,
+    failure           TEXT
+) STRICT;
+CREATE INDEX recurring_runs_by_age ON recurring_runs (created_at, id);
+ALTER TABLE runs ADD COLUMN recurring_run_id TEXT;
+CREATE INDEX runs_by_recurring_run ON runs (recurring_run_id, state) WHERE recurring_run_id IS NOT NULL;
+";
+
 /// Sets a connection up and brings the tables up to date.
 pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -187,7 +215,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "{}: schema 99, this version knows 1; run the newer version",
+                "{}: schema 99, this version knows 2; run the newer version",
                 path.display()
             )
         );

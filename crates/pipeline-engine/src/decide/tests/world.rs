@@ -87,6 +87,7 @@ impl World {
             version: None,
             package: None,
             experiment,
+            recurring_run: None,
             parameters: IndexMap::new(),
             pipeline_root: None,
             service_account: String::new(),
