@@ -38,7 +38,7 @@ pub(crate) async fn serve(
     const PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
     loop {
         let look = match engine.upgrade() {
-            Some(engine) => look(&engine, clock.as_ref()).await,
+            Some(engine) => look(&engine, clock.now()).await,
             None => return,
         };
         let look = match look {
@@ -64,15 +64,14 @@ pub(crate) async fn serve(
     }
 }
 
-/// Asks for every run that is due, and tells what to wait for.
-async fn look(engine: &Engine, clock: &dyn Clock) -> Result<Look, EngineError> {
+/// Asks for every run that is due, and tells what to wait for. All are judged by one time.
+async fn look(engine: &Engine, now: Timestamp) -> Result<Look, EngineError> {
     let mut found = Look {
         wait: Wait::Change,
         full: false,
     };
     for id in engine.enabled_recurring_runs().await? {
         loop {
-            let now = clock.now();
             // Deleted meanwhile.
             let Some((recurring, active)) = engine.recurring_run_now(id).await? else {
                 break;
