@@ -4,6 +4,7 @@ mod additions;
 mod experiments;
 mod logs;
 mod pipelines;
+mod recurring;
 mod runs;
 mod steps;
 

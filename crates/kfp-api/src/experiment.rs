@@ -12,6 +12,7 @@ use crate::wire::{epoch_is_absent, is_default};
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Experiment {
     /// Set by the server.
@@ -38,6 +39,7 @@ pub struct Experiment {
 /// A page of experiments.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Experiments {
     /// The page.

@@ -9,6 +9,7 @@ use crate::wire::is_default;
 /// Why a task ran or did not.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct CacheExplanation {
     /// Its run.
@@ -31,6 +32,7 @@ pub struct CacheExplanation {
 
 /// What was decided for a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CacheDecision {
     /// Outputs were taken from the cache.

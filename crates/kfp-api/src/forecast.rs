@@ -6,6 +6,7 @@ use crate::wire::is_default;
 
 /// One line per task, in the order they would run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Forecast {
     /// The tasks.
     pub tasks: Vec<ForecastTask>,
@@ -14,6 +15,7 @@ pub struct Forecast {
 /// What one task would do.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ForecastTask {
     /// Key in the pipeline's DAG.
@@ -34,6 +36,7 @@ pub struct ForecastTask {
 
 /// What is known of a task before the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Outlook {
     /// Its outputs will be taken from the cache.
@@ -52,6 +55,7 @@ pub enum Outlook {
 
 /// One field of a cache key that is not as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Difference {
     /// Path of the field, for example `containerSpec.image`.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a KFP API server says of itself (`healthzResponse`, backend/src/apiserver/main.go @2.17.0).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Healthz {
     /// Commit it was built from, or `unknown`.

@@ -11,6 +11,7 @@ pub mod explanation;
 pub mod forecast;
 pub mod healthz;
 pub mod pipeline;
+pub mod recurring;
 pub mod run;
 pub mod status;
 pub mod steps;

@@ -14,6 +14,7 @@ use crate::wire::{epoch_is_absent, is_default};
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Pipeline {
     /// Set by the server.
@@ -43,6 +44,7 @@ pub struct Pipeline {
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct PipelineVersion {
     /// Its pipeline.
@@ -79,6 +81,7 @@ pub struct PipelineVersion {
 /// A package's address.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Url {
     /// The address.
@@ -89,6 +92,7 @@ pub struct Url {
 /// A page of pipelines.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Pipelines {
     /// The page.
@@ -102,6 +106,7 @@ pub struct Pipelines {
 /// A page of versions.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct PipelineVersions {
     /// The page.

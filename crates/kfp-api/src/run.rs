@@ -14,6 +14,7 @@ use crate::wire::{epoch_is_absent, is_default};
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Run {
     /// Its experiment; the server's default one unless given.
@@ -75,6 +76,7 @@ pub struct Run {
 /// Which uploaded version.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct PipelineVersionReference {
     /// The pipeline.
@@ -88,6 +90,7 @@ pub struct PipelineVersionReference {
 /// What a run is started with.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RuntimeConfig {
     /// Values by parameter name, typed by the pipeline.
@@ -100,6 +103,7 @@ pub struct RuntimeConfig {
 /// The nodes of a run.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RunDetails {
     /// On 2.17 one per node of the Argo workflow: the workflow, drivers, tasks, their `executor` children.
@@ -113,6 +117,7 @@ pub struct RunDetails {
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct PipelineTaskDetail {
     /// Its run.
@@ -144,6 +149,7 @@ pub struct PipelineTaskDetail {
 /// Names a node that follows, by one of the two.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ChildTask {
     /// Task id.
@@ -154,6 +160,7 @@ pub struct ChildTask {
 
 /// Where in its life a run or a node is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RuntimeState {
     /// Not begun.
@@ -194,6 +201,7 @@ impl RuntimeState {
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RuntimeStatus {
     /// When it was entered.
@@ -206,6 +214,7 @@ pub struct RuntimeStatus {
 
 /// Whether an object is in view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StorageState {
     /// In view.
@@ -221,6 +230,7 @@ pub enum StorageState {
 /// A page of runs.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Runs {
     /// The page.

@@ -92,6 +92,7 @@ impl Code {
 
 /// An error as an object: the body of every failed call, and the `error` of runs and tasks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Status {
     /// [`Code::number`].

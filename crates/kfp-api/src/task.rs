@@ -15,6 +15,7 @@ use crate::wire::{epoch_is_absent, is_default};
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct PipelineTask {
     /// Key in the pipeline's DAG.
@@ -69,6 +70,7 @@ impl PipelineTask {
 /// A pod, or what stands for one.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct TaskPod {
     /// Its name, which is also the node id of its log.
@@ -82,6 +84,7 @@ pub struct TaskPod {
 
 /// What a pod does for its task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TaskPodType {
     /// Decides: inputs, condition, cache.
@@ -96,6 +99,7 @@ pub enum TaskPodType {
 
 /// Where in its life a task is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TaskState {
     /// Begun.
@@ -120,6 +124,7 @@ pub enum TaskState {
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct TaskStatus {
     /// When it was entered.
@@ -133,6 +138,7 @@ pub struct TaskStatus {
 /// Why a task is as it is.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct StatusMetadata {
     /// For people.
@@ -141,6 +147,7 @@ pub struct StatusMetadata {
 
 /// What a task is in the pipeline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TaskType {
     /// The run itself.
@@ -168,6 +175,7 @@ pub enum TaskType {
 /// What only some kinds of tasks have.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct TypeAttributes {
     /// Of an iteration, its number from 0: a 64-bit integer, which travels as text.
@@ -177,6 +185,7 @@ pub struct TypeAttributes {
 /// Parameters and artifacts of one side of a task.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct InputOutputs {
     /// Values.
@@ -206,6 +215,7 @@ impl InputOutputs {
 /// One value.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct IoParameter {
     /// The value.
@@ -222,6 +232,7 @@ pub struct IoParameter {
 /// Artifacts under one name; several only where they were collected.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct IoArtifact {
     /// The artifacts.
@@ -238,6 +249,7 @@ pub struct IoArtifact {
 /// The task that made a value.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct IoProducer {
     /// Its name.
@@ -250,6 +262,7 @@ pub struct IoProducer {
     Option<Timestamp> => #[serde(deserialize_with = "epoch_is_absent")],
 )]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Artifact {
     /// Set by the server.
@@ -272,6 +285,7 @@ pub struct Artifact {
 /// A page of tasks.
 #[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Tasks {
     /// The page.

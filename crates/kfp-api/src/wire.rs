@@ -14,3 +14,28 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub(crate) fn epoch_is_absent<'de, D: Deserializer<'de>>(wire: D) -> Result<Option<Timestamp>, D::Error> {
     Ok(Option::<Timestamp>::deserialize(wire)?.filter(|time| *time != Timestamp::UNIX_EPOCH))
 }
+
+/// A 64-bit integer, which travels as text; clients write it as a number, too.
+pub(crate) mod int64 {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(i64),
+        Text(String),
+    }
+
+    pub(crate) fn serialize<S: Serializer>(number: &i64, wire: S) -> Result<S::Ok, S::Error> {
+        wire.collect_str(number)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(wire: D) -> Result<i64, D::Error> {
+        match Written::deserialize(wire)? {
+            Written::Number(number) => Ok(number),
+            Written::Text(text) => text
+                .parse()
+                .map_err(|_| serde::de::Error::custom(format!("`{text}` is no 64-bit integer"))),
+        }
+    }
+}

@@ -46,7 +46,7 @@ pub(super) fn not_spoken(error: KfpError) -> KfpError {
         } if status.message == "Not Found" => KfpError::NotSpoken { call },
         KfpError::Refused {
             call,
-            http_status: 501,
+            http_status: 405 | 501,
             ..
         } => KfpError::NotSpoken { call },
         // A proxy before the server, or a plain file server.
