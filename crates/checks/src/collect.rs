@@ -15,6 +15,7 @@ use resources::{Experiment, RayJob};
 use serde_json::Value;
 use serving::{Golden, ServingError, connect, infer_url, observe};
 
+use crate::artifacts::kept;
 use crate::error::ChecksError;
 use crate::recipe;
 use crate::world::{Registered, RunFacts, Seen, Served, Unseen, World};
@@ -34,8 +35,9 @@ pub async fn collect(endpoints: &Endpoints, run_id: &str) -> Result<World, Check
     let pipelines = Client::new(&endpoints.pipelines.url, endpoints.pipelines.token.clone())?;
     let asked = pipelines.run(run_id).await?;
     let run = facts(&pipelines, &asked).await?;
-    let (neighbours, registered, served, own_objects, forecast) = futures::join!(
+    let (neighbours, artifacts, registered, served, own_objects, forecast) = futures::join!(
         Box::pin(neighbours(&pipelines, &asked, &run)),
+        Box::pin(kept(&pipelines, &run.id)),
         Box::pin(registered(endpoints, &run)),
         Box::pin(served(endpoints, &run)),
         Box::pin(own_objects(endpoints, &run.id)),
@@ -59,6 +61,7 @@ pub async fn collect(endpoints: &Endpoints, run_id: &str) -> Result<World, Check
         run,
         earlier,
         followed_by,
+        artifacts,
         registered,
         served,
         own_objects,

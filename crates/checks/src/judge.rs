@@ -1,5 +1,6 @@
 //! The checks: pure functions of a [`World`], one file each.
 
+mod artifacts;
 mod endpoint;
 mod forecast;
 mod gate;
@@ -49,9 +50,10 @@ fn does_not_apply<T>(detail: impl Into<String>) -> Result<T, Objection> {
 type Check = (&'static str, fn(&World) -> Judged);
 
 /// Every check, in the order they are told.
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("steps", steps::check),
     ("gate", gate::check),
+    ("artifacts", artifacts::check),
     ("version", version::check),
     ("production", production::check),
     ("endpoint", endpoint::check),

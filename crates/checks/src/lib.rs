@@ -6,6 +6,7 @@
 //!
 //! Scenarios, which change one thing and compare two worlds, belong beside [`judge`]; they take the same `World`.
 
+mod artifacts;
 mod collect;
 mod error;
 pub mod judge;
@@ -21,7 +22,7 @@ pub use error::ChecksError;
 pub use judge::judge;
 pub use render::{junit, table};
 pub use report::{Conclusion, Gate, Model, Outcome, Report, StepLine, Verdict};
-pub use world::{Registered, RunFacts, Seen, Served, Unseen, World};
+pub use world::{Kept, Registered, RunFacts, Seen, Served, Unseen, World};
 
 /// Looks at everything the run touched and judges it. Nothing is changed.
 ///

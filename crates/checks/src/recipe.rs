@@ -25,6 +25,16 @@ pub const BEHIND_GATE: [&str; 2] = [REGISTER, DEPLOY];
 /// Tasks that are never cached: a cached success says nothing about the world.
 pub const NEVER_CACHED: [&str; 3] = [INGEST, REGISTER, DEPLOY];
 
+/// Artifacts whose step records the SHA-256 of their file as metadata [`DIGEST`]: step, output.
+pub const DIGESTED: [(&str, &str); 4] = [
+    ("extract", "train"),
+    ("extract", "validation"),
+    ("extract", "golden"),
+    (TRAIN, "model"),
+];
+/// Metadata of an artifact.
+pub const DIGEST: &str = "digest";
+
 /// Output of [`INGEST`]: the table's snapshot.
 pub const SNAPSHOT_ID: &str = "snapshot_id";
 /// Output of [`INGEST`]: digest of what the snapshot holds.

@@ -35,6 +35,8 @@ pub struct World {
     pub earlier: Vec<RunFacts>,
     /// A run of the same pipeline that began later and has deployed.
     pub followed_by: Option<String>,
+    /// What its steps recorded of their artifacts, and what is there now.
+    pub artifacts: Seen<Vec<Kept>>,
     /// The registry's side.
     pub registered: Seen<Registered>,
     /// The serving side.
@@ -64,6 +66,21 @@ pub struct RunFacts {
     pub steps: Vec<StepView>,
     /// Output parameters, by task.
     pub outputs: Seen<BTreeMap<String, BTreeMap<String, Value>>>,
+}
+
+/// An artifact whose step recorded a digest of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The step that made it.
+    pub step: String,
+    /// Which of its outputs.
+    pub name: String,
+    /// Where it is.
+    pub uri: String,
+    /// SHA-256 in hexadecimal, as the step recorded it.
+    pub recorded: String,
+    /// SHA-256 of what is there.
+    pub found: Seen<String>,
 }
 
 /// The registry's side.

@@ -73,21 +73,32 @@ fn run(id: &str, pipeline: &str, minute: u32) -> Value {
     })
 }
 
-fn tasks(cached: bool, endpoint: &str) -> Value {
-    let outputs = |pairs: Value| {
+/// SHA-256 of `[[0.1]]`, the file that stands for every artifact.
+const DIGEST: &str = "095ac04eee48add84a81e54b9281328560f2e1f5b0adb40f8eeb7fd7253aa128";
+
+fn tasks(cached: bool, endpoint: &str, source: &str) -> Value {
+    let file = format!("{source}/golden/predictions.json");
+    let outputs = |path: &str, pairs: Value| {
         let pairs = pairs.as_object().unwrap().clone();
         let parameters: Vec<Value> = pairs
             .into_iter()
             .map(|(key, value)| json!({"parameter_key": key, "value": value, "type": "OUTPUT"}))
             .collect();
-        json!({ "parameters": parameters })
+        let digested = checks::recipe::DIGESTED.iter();
+        let artifacts: Vec<Value> = digested
+            .filter(|(step, _)| path.ends_with(step))
+            .map(|(_, name)| {
+                json!({"artifact_key": name, "artifacts": [{"uri": file, "metadata": {"digest": DIGEST}}]})
+            })
+            .collect();
+        json!({ "parameters": parameters, "artifacts": artifacts })
     };
     let task = |path: &str, cacheable: bool, pairs: Value| {
         json!({
             "name": path.rsplit('.').next().unwrap(), "scope_path": path,
             "state": if cached && cacheable { "CACHED" } else { "SUCCEEDED" },
             "create_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:00:02Z",
-            "outputs": outputs(pairs),
+            "outputs": outputs(path, pairs),
         })
     };
     json!({"tasks": [
@@ -195,8 +206,8 @@ fn answers(url: &str, source: &str) -> Answers {
         (format!("GET /apis/v2beta1/runs/{FIRST}"), first.clone()),
         (format!("GET /apis/v2beta1/runs/{SECOND}"), second.clone()),
         ("GET /apis/v2beta1/runs".to_owned(), json!({"runs": [second, other, first]})),
-        (format!("GET /apis/v2beta1/runs/{FIRST}/tasks"), tasks(false, &endpoint)),
-        (format!("GET /apis/v2beta1/runs/{SECOND}/tasks"), tasks(true, &endpoint)),
+        (format!("GET /apis/v2beta1/runs/{FIRST}/tasks"), tasks(false, &endpoint, source)),
+        (format!("GET /apis/v2beta1/runs/{SECOND}/tasks"), tasks(true, &endpoint, source)),
         ("POST /apis/basecamp/v1/plan".to_owned(), json!({"tasks": [
             outlook("ingest", "RUNS"), outlook("extract", "HIT"), outlook("tune", "HIT"), outlook("train", "HIT"),
             outlook("evaluate", "HIT"), outlook("register", "RUNS"), outlook("deploy", "RUNS"),

@@ -52,7 +52,8 @@ pub(super) fn check(world: &World) -> Judged {
 fn repeated(world: &World) -> Result<&RunFacts, Objection> {
     let run = &world.run;
     let ended_before = |earlier: &&RunFacts| earlier.finished.is_some() && earlier.finished <= run.created;
-    let ingested = |earlier: &&RunFacts| earlier.succeeded(recipe::INGEST);
+    // One that took what an earlier run had ingested is a rerun of some of its steps: nothing repeats that.
+    let ingested = |earlier: &&RunFacts| earlier.executed().contains(&recipe::INGEST);
     let succeeded = |earlier: &&RunFacts| earlier.state == kfp_api::run::RuntimeState::Succeeded;
     // Nothing has written to the table since the last run that ingested: whatever its snapshot, it must be ours.
     let last = world.earlier.iter().find(ingested);
@@ -70,6 +71,7 @@ fn repeated(world: &World) -> Result<&RunFacts, Objection> {
         .earlier
         .iter()
         .filter(ended_before)
+        .filter(ingested)
         .filter(succeeded)
         .find(|earlier| {
             run.asks_the_same(earlier) && table(earlier).is_some() && table(earlier) == table(run)

@@ -17,6 +17,7 @@ use crate::world::World;
     "\
 steps       ok    executed: ingest, extract, tune, train, evaluate, register, deploy; from the cache: 0; skipped: 0
 gate        ok    skill 0.25 > 0.05: open
+artifacts   ok    4 have the bytes that were recorded
 version     ok    version 1 of model next-week-commits carries input key k1, in Staging
 production  ok    in Production: none
 endpoint    ok    version 1 answers 8 of 8 golden requests bit for bit at http://127.0.0.1:8080/v2/models/next-week-commits/infer
@@ -30,6 +31,7 @@ forecast    ok    a rerun would run ingest, register, deploy only
     "\
 steps       ok    executed: ingest, register, deploy; from the cache: 4; skipped: 0
 gate        ok    skill 0.25 > 0.05: open
+artifacts   ok    4 have the bytes that were recorded
 version     ok    version 1 of model next-week-commits carries input key k1, in Staging
 production  ok    in Production: none
 endpoint    ok    version 1 answers 8 of 8 golden requests bit for bit at http://127.0.0.1:8080/v2/models/next-week-commits/infer
@@ -43,6 +45,7 @@ forecast    ok    a rerun would run ingest, register, deploy only
     "\
 steps       ok    executed: ingest, extract, tune, train, evaluate; from the cache: 0; skipped: 2
 gate        ok    skill 0.25 is not over 0.5, missed by 0.25: closed, nothing registered, nothing deployed
+artifacts   ok    4 have the bytes that were recorded
 version     ok    the gate is closed, and no version names run r1
 production  ok    in Production: none
 endpoint    -     the gate is closed, so this run deployed nothing

@@ -8,7 +8,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::worlds::{
-    another, close, closed, execute, first, give, outlook, second, service, set, tag, version, versions,
+    another, artifact, close, closed, execute, first, give, outlook, second, service, set, tag, version,
+    versions,
 };
 use crate::judge::judge;
 use crate::report::{Conclusion, Report, Verdict};
@@ -50,6 +51,16 @@ use crate::world::{Unseen, World};
     |world: &mut World| drop(world.run.parameters.remove("threshold")), "run r1: parameter threshold is None")]
 #[case::outputs_unreadable(first(), "gate",
     |world: &mut World| world.run.outputs = Err(Unseen::Failed("no tasks".into())), "no tasks")]
+#[case::bytes_altered(first(), "artifacts",
+    |world: &mut World| artifact(world, "validation").found = Ok("0ther".into()),
+    "artifact extract.validation at file:///artifacts/extract/validation has SHA-256 0ther, extract recorded 5ha: it was \
+     altered since; delete it, and the next run makes it anew")]
+#[case::bytes_gone(first(), "artifacts",
+    |world: &mut World| artifact(world, "model").found = Err(Unseen::Failed("No such file".into())),
+    "artifact train.model at file:///artifacts/train/model: No such file")]
+#[case::digest_unrecorded(first(), "artifacts",
+    |world: &mut World| drop(world.artifacts.as_mut().unwrap().pop()),
+    "run r1 has no recorded digest of train.model")]
 #[case::two_versions_of_one_input(first(), "version",
     |world: &mut World| versions(world).push(another(2, Stage::None, "k1", "r0")),
     "versions 1, 2 of model next-week-commits carry input key k1")]

@@ -6,7 +6,9 @@ use model_registry::{Stage, provenance};
 use rstest::rstest;
 use serde_json::json;
 
-use super::worlds::{another, at, close, execute, first, give, run, second, set, tag, version, versions};
+use super::worlds::{
+    another, artifact, at, close, execute, first, give, run, second, set, tag, version, versions,
+};
 use crate::judge::judge;
 use crate::report::Verdict;
 use crate::world::{Unseen, World};
@@ -74,6 +76,15 @@ use crate::world::{Unseen, World};
         world.earlier.insert(0, between);
     },
     "like run r1: ")]
+#[case::some_steps_run_again_between(second(), "rerun", Verdict::Holds,
+    |world: &mut World| {
+        let mut between = run("r1b", 6, true);
+        between.steps[0].cached = true;
+        set(&mut between, "register", StepState::Skipped);
+        between.outputs.as_mut().unwrap().remove("register");
+        world.earlier.insert(0, between);
+    },
+    "like run r1: ")]
 #[case::version_deleted_by_hand(second(), "rerun", Verdict::Holds,
     |world: &mut World| {
         give(&mut world.run, "register", "version", json!(2));
@@ -94,6 +105,17 @@ use crate::world::{Unseen, World};
     |world: &mut World| set(&mut world.run, "deploy", StepState::Failed), "deploy is FAILED")]
 #[case::run_failed(first(), "forecast", Verdict::DoesNotApply,
     |world: &mut World| world.run.state = RuntimeState::Failed, "the run did not succeed")]
+#[case::artifacts_in_another_place(first(), "artifacts", Verdict::DoesNotApply,
+    |world: &mut World| artifact(world, "model").found = Err(Unseen::NotHere("s3://b/m is not on this machine".into())),
+    "s3://b/m is not on this machine")]
+#[case::artifacts_untold(first(), "artifacts", Verdict::DoesNotApply,
+    |world: &mut World| world.artifacts = Err(Unseen::NotHere("KFP 2.17".into())), "KFP 2.17")]
+#[case::nothing_extracted(first(), "artifacts", Verdict::DoesNotApply,
+    |world: &mut World| {
+        set(&mut world.run, "extract", StepState::Failed);
+        set(&mut world.run, "train", StepState::Skipped);
+    },
+    "no step that records digests has ended well")]
 #[case::no_plan_on_this_rung(first(), "forecast", Verdict::DoesNotApply,
     |world: &mut World| world.forecast = Err(Unseen::NotHere("KFP itself foretells nothing".into())),
     "KFP itself foretells nothing")]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use serving::Observed;
 
 use crate::recipe;
-use crate::world::{Registered, RunFacts, Served, World};
+use crate::world::{Kept, Registered, RunFacts, Served, World};
 
 pub(super) const SERVING: &str = "http://127.0.0.1:8080";
 pub(super) const ENDPOINT: &str = "http://127.0.0.1:8080/v2/models/next-week-commits/infer";
@@ -129,6 +129,22 @@ pub(super) fn forecast(closed: bool) -> Forecast {
     }
 }
 
+fn kept((step, name): (&str, &str)) -> Kept {
+    Kept {
+        step: step.to_owned(),
+        name: name.to_owned(),
+        uri: format!("file:///artifacts/{step}/{name}"),
+        recorded: "5ha".to_owned(),
+        found: Ok("5ha".to_owned()),
+    }
+}
+
+/// The artifact of that name.
+pub(super) fn artifact<'a>(world: &'a mut World, name: &str) -> &'a mut Kept {
+    let mut kept = world.artifacts.as_mut().unwrap().iter_mut();
+    kept.find(|kept| kept.name == name).unwrap()
+}
+
 /// After the first run in an empty state.
 pub(super) fn first() -> World {
     World {
@@ -137,6 +153,7 @@ pub(super) fn first() -> World {
         run: run("r1", 0, false),
         earlier: Vec::new(),
         followed_by: None,
+        artifacts: Ok(recipe::DIGESTED.map(kept).into()),
         registered: Ok(Registered {
             versions: vec![version(1, "r1")],
             artifact_uri: Some("s3://b/model".to_owned()),
