@@ -8,6 +8,7 @@ use rustix::fs::inotify;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{broadcast, mpsc};
 
+use crate::beneath;
 use crate::error::EngineError;
 use crate::events::{Event, Happening};
 use crate::layout;
@@ -75,7 +76,7 @@ async fn attempt(
             .find(|attempt| attempt.number == number)
             .map(|attempt| attempt.state);
         loop {
-            let piece = from(&log, read).map_err(EngineError::file(&log))?;
+            let piece = from(&shared.config.tasks, &log, read).map_err(EngineError::file(&log))?;
             if piece.is_empty() {
                 break;
             }
@@ -113,8 +114,8 @@ async fn heard(events: &mut broadcast::Receiver<Event>, task: TaskId) {
 }
 
 /// What of a file lies behind that place, up to a piece; nothing where there is no file yet.
-fn from(path: &Path, place: u64) -> std::io::Result<Vec<u8>> {
-    let mut file = match std::fs::File::open(path) {
+fn from(folder: &Path, path: &Path, place: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = match beneath::open(folder, path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };

@@ -3,6 +3,7 @@
 //! [`Engine::open`] recovers whatever an earlier engine on the same folders left: it attaches to attempts that still
 //! run, reads what ended meanwhile, and goes on. A task that has ended is never run again.
 
+mod beneath;
 mod bind;
 mod cache;
 mod clock;

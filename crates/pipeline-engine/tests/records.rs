@@ -4,8 +4,8 @@ mod fixture;
 
 use fixture::{HELLO, Opened};
 use pipeline_engine::{
-    EngineError, ListOptions, NewExperiment, NewPipeline, NewRun, NewVersion, PipelineSource, StorageState,
-    WithVersions,
+    Comparison, EngineError, ListOptions, NewExperiment, NewPipeline, NewRun, NewVersion, PipelineSource,
+    Predicate, PredicateValue, StorageState, WithVersions,
 };
 
 fn hello(name: &str) -> NewPipeline {
@@ -161,4 +161,39 @@ async fn a_run_that_cannot_be_is_refused_before_it_is_made() {
         "19:9: deploymentSpec.executors.exec-greet.container.lifecycle: hooks are not run, as in KFP"
     );
     assert_eq!(engine.runs(None, ListOptions::default()).await.unwrap().total, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_labels_change_and_labels_are_found_by() {
+    let opened = Opened::new().await;
+    let engine = &opened.engine;
+    let (pipeline, version) = engine.upload_pipeline(hello("greeting")).await.unwrap();
+    let (id, version) = (pipeline.id, version.unwrap().id);
+    let tags = |value: &str| Some(vec![("team".to_owned(), value.to_owned())]);
+    let named = engine
+        .update_pipeline(id, Some("Greeting".into()), None)
+        .await
+        .unwrap();
+    assert_eq!((named.display_name.as_str(), named.tags.len()), ("Greeting", 0));
+    let tagged = engine.update_pipeline(id, None, tags("ada")).await.unwrap();
+    assert_eq!((tagged.display_name.as_str(), tagged.tags.len()), ("Greeting", 1));
+    engine
+        .update_version(id, version, None, tags("bob"))
+        .await
+        .unwrap();
+    let by = |value: &str| ListOptions {
+        filter: vec![Predicate {
+            field: "tags.team".into(),
+            comparison: Comparison::Equals,
+            value: PredicateValue::Text(value.into()),
+        }],
+        ..ListOptions::default()
+    };
+    for (value, found) in [("ada", (1, 0)), ("bob", (0, 1)), ("' OR 1 --", (0, 0))] {
+        let pipelines = engine.pipelines(by(value)).await.unwrap().total;
+        let versions = engine.versions(id, by(value)).await.unwrap().total;
+        assert_eq!((pipelines, versions), found, "{value}");
+    }
+    let runs = engine.runs(None, by("ada")).await.unwrap_err();
+    assert!(matches!(runs, EngineError::Invalid(_)), "{runs}");
 }

@@ -67,6 +67,19 @@ impl Engine {
         self.store().pipeline_by_name(name.to_owned()).await
     }
 
+    /// Gives a pipeline another name to show, other labels; what is `None` stays.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`].
+    pub async fn update_pipeline(
+        &self,
+        id: PipelineId,
+        display_name: Option<String>,
+        tags: Option<Vec<(String, String)>>,
+    ) -> Result<PipelineRecord, EngineError> {
+        self.store().update_pipeline(id, display_name, tags).await
+    }
+
     /// Pipelines.
     ///
     /// # Errors
@@ -100,6 +113,22 @@ impl Engine {
         version: VersionId,
     ) -> Result<VersionRecord, EngineError> {
         self.store().version(pipeline, version).await
+    }
+
+    /// Gives a version another name to show, other labels; what is `None` stays.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`].
+    pub async fn update_version(
+        &self,
+        pipeline: PipelineId,
+        version: VersionId,
+        display_name: Option<String>,
+        tags: Option<Vec<(String, String)>>,
+    ) -> Result<VersionRecord, EngineError> {
+        self.store()
+            .update_version(pipeline, version, display_name, tags)
+            .await
     }
 
     /// The newest version of a pipeline.

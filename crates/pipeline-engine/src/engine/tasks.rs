@@ -33,28 +33,6 @@ impl Engine {
         self.store().task(id, &self.config().tasks).await
     }
 
-    /// The log of a task's attempt, of the newest where none is named, as far as it is written; empty where the task
-    /// was not tried.
-    ///
-    /// # Errors
-    /// [`EngineError::NotFound`]; [`EngineError::File`].
-    pub async fn log(&self, task: TaskId, attempt: Option<u32>) -> Result<Vec<u8>, EngineError> {
-        let record = self.task(task).await?;
-        let attempt = match attempt {
-            Some(number) => record.attempts.iter().find(|attempt| attempt.number == number),
-            None => record.attempts.last(),
-        };
-        match attempt {
-            Some(attempt) => match tokio::fs::read(&attempt.log).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(EngineError::file(&attempt.log)(error))
-                }
-                read => Ok(read.unwrap_or_default()),
-            },
-            None => Ok(Vec::new()),
-        }
-    }
-
     /// The log of a task's newest attempt from its start, and on as it is written, until the task has ended.
     ///
     /// # Errors

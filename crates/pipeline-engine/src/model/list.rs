@@ -51,7 +51,7 @@ pub enum Direction {
 /// A condition on a field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predicate {
-    /// The field: see [`Sort::field`].
+    /// The field: see [`Sort::field`]; of pipelines and versions also `tags.NAME`, which can only equal a text.
     pub field: String,
     /// How it compares.
     pub comparison: Comparison,
@@ -77,7 +77,7 @@ pub enum Comparison {
     LessThanEquals,
     /// Is one of the values.
     In,
-    /// Has the value in it.
+    /// Has the value in it, whatever the case of its letters.
     IsSubstring,
 }
 
@@ -87,8 +87,10 @@ pub enum Comparison {
 pub enum PredicateValue {
     /// A text.
     Text(String),
-    /// A time.
+    /// A time. As in KFP's rows, its seconds are what counts.
     Time(Timestamp),
     /// Texts, for [`Comparison::In`].
     Texts(Vec<String>),
+    /// Times, for [`Comparison::In`].
+    Times(Vec<Timestamp>),
 }

@@ -41,11 +41,22 @@ const EXPERIMENTS: Listing<Experiment> = Listing {
             kind: FieldKind::Text,
         },
         Field {
+            name: "description",
+            column: "description",
+            kind: FieldKind::Text,
+        },
+        Field {
+            name: "namespace",
+            column: "''",
+            kind: FieldKind::Text,
+        },
+        Field {
             name: "storage_state",
             column: "storage_state",
             kind: FieldKind::Text,
         },
     ],
+    tags: false,
     read,
 };
 

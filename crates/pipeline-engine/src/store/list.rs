@@ -6,12 +6,13 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use serde::{Deserialize, Serialize};
 
-use super::row::micros;
 use crate::error::EngineError;
 use crate::model::{Comparison, Direction, ListOptions, Page, Predicate, PredicateValue, Sort};
 
 const DEFAULT_PAGE: usize = 20;
 const LARGEST_PAGE: usize = 200;
+/// Predicates, and values in lists; well within what one statement of SQLite can have.
+const LARGEST_FILTER: usize = 500;
 
 /// A table that can be listed.
 pub(crate) struct Listing<T> {
@@ -19,6 +20,8 @@ pub(crate) struct Listing<T> {
     pub(crate) from: &'static str,
     /// Fields by the names the API gives them.
     pub(crate) fields: &'static [Field],
+    /// Whether it has a column `tags` that one can filter by.
+    pub(crate) tags: bool,
     /// Reads a record.
     pub(crate) read: fn(&Row<'_>) -> rusqlite::Result<T>,
 }
@@ -82,6 +85,16 @@ impl<T> Listing<T> {
             None => (options.sort.as_ref().unwrap_or(&default), &options.filter),
         };
         let field = self.field(&sort.field, "sort by")?;
+        let compared = filter.iter().map(|predicate| match &predicate.value {
+            PredicateValue::Texts(texts) => 1 + texts.len(),
+            PredicateValue::Times(times) => 1 + times.len(),
+            PredicateValue::Text(_) | PredicateValue::Time(_) => 1,
+        });
+        if compared.sum::<usize>() > LARGEST_FILTER {
+            return Err(EngineError::Invalid(format!(
+                "a filter has at most {LARGEST_FILTER} predicates and values"
+            )));
+        }
 
         let mut conditions = vec![base.0.to_owned()];
         let mut values = base.1.to_vec();
@@ -161,40 +174,68 @@ impl<T> Listing<T> {
     }
 
     fn condition(&self, predicate: &Predicate, values: &mut Vec<Value>) -> Result<String, EngineError> {
+        if let Some(tag) = predicate.field.strip_prefix("tags.")
+            && self.tags
+        {
+            return tagged(tag, predicate, values);
+        }
         let field = self.field(&predicate.field, "filter by")?;
+        // Filters go by whole seconds, as KFP's rows do.
+        let column = match field.kind {
+            FieldKind::Text => field.column.to_owned(),
+            FieldKind::Time => format!("({} / 1000000)", field.column),
+        };
         let refuse = || {
-            EngineError::Invalid(format!(
+            Err(EngineError::Invalid(format!(
                 "filter on `{}`: its comparison cannot take its value",
                 predicate.field
-            ))
+            )))
         };
-        let operator = match (predicate.comparison, &predicate.value) {
-            (Comparison::In, PredicateValue::Texts(texts)) if field.kind == FieldKind::Text => {
-                values.extend(texts.iter().cloned().map(Value::from));
-                return Ok(format!(
-                    "{} IN ({})",
-                    field.column,
-                    vec!["?"; texts.len()].join(", ")
-                ));
+        let given: Vec<Value> = match (&predicate.value, field.kind) {
+            (PredicateValue::Text(text), FieldKind::Text) => vec![text.clone().into()],
+            (PredicateValue::Texts(texts), FieldKind::Text) => {
+                texts.iter().cloned().map(Value::from).collect()
             }
-            (Comparison::IsSubstring, PredicateValue::Text(text)) if field.kind == FieldKind::Text => {
-                values.push(Value::from(text.clone()));
-                return Ok(format!("instr({}, ?) > 0", field.column));
+            (PredicateValue::Time(time), FieldKind::Time) => vec![time.as_second().into()],
+            (PredicateValue::Times(times), FieldKind::Time) => {
+                times.iter().map(|time| time.as_second().into()).collect()
             }
-            (Comparison::In | Comparison::IsSubstring, _) => return Err(refuse()),
-            (Comparison::Equals, _) => "=",
-            (Comparison::NotEquals, _) => "<>",
-            (Comparison::GreaterThan, _) => ">",
-            (Comparison::GreaterThanEquals, _) => ">=",
-            (Comparison::LessThan, _) => "<",
-            (Comparison::LessThanEquals, _) => "<=",
+            _ => return refuse(),
         };
-        values.push(match (&predicate.value, field.kind) {
-            (PredicateValue::Text(text), FieldKind::Text) => Value::from(text.clone()),
-            (PredicateValue::Time(time), FieldKind::Time) => Value::from(micros(*time)),
-            _ => return Err(refuse()),
-        });
-        Ok(format!("{} {operator} ?", field.column))
+        let is_list = matches!(
+            predicate.value,
+            PredicateValue::Texts(_) | PredicateValue::Times(_)
+        );
+        let condition = match predicate.comparison {
+            Comparison::In if is_list => format!("{column} IN ({})", vec!["?"; given.len()].join(", ")),
+            _ if is_list => return refuse(),
+            Comparison::In => return refuse(),
+            Comparison::IsSubstring if field.kind == FieldKind::Text => {
+                format!("instr(lower({column}), lower(?)) > 0")
+            }
+            Comparison::IsSubstring => return refuse(),
+            Comparison::Equals => format!("{column} = ?"),
+            Comparison::NotEquals => format!("{column} <> ?"),
+            Comparison::GreaterThan => format!("{column} > ?"),
+            Comparison::GreaterThanEquals => format!("{column} >= ?"),
+            Comparison::LessThan => format!("{column} < ?"),
+            Comparison::LessThanEquals => format!("{column} <= ?"),
+        };
+        values.extend(given);
+        Ok(condition)
+    }
+}
+
+/// Tags are kept as pairs of name and value.
+fn tagged(tag: &str, predicate: &Predicate, values: &mut Vec<Value>) -> Result<String, EngineError> {
+    match (predicate.comparison, &predicate.value) {
+        (Comparison::Equals, PredicateValue::Text(value)) => {
+            values.extend([Value::from(tag.to_owned()), Value::from(value.clone())]);
+            Ok("EXISTS (SELECT 1 FROM json_each(tags) WHERE value ->> 0 = ? AND value ->> 1 = ?)".to_owned())
+        }
+        _ => Err(EngineError::Invalid(format!(
+            "only EQUALS operation is supported for tag filtering, with a text: tag `{tag}`"
+        ))),
     }
 }
 
@@ -234,15 +275,21 @@ mod tests {
                 kind: FieldKind::Text,
             },
         ],
+        tags: false,
         read: |row| row.get("id"),
     };
+
+    fn second(second: i64) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(second).unwrap()
+    }
 
     fn things() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(
                 "CREATE TABLE things (id TEXT, name TEXT, created_at INTEGER);
-                 INSERT INTO things VALUES ('b1','b',3),('a1','a',2),('b2','b',1),('a2','a',3),('c1','c',2);",
+                 INSERT INTO things VALUES
+                 ('b1','b',3000000),('a1','a',2000001),('b2','b',1000000),('a2','a',3000000),('c1','c',2000002);",
             )
             .unwrap();
         connection
@@ -289,12 +336,18 @@ mod tests {
     #[rstest]
     #[case("name", Comparison::Equals, PredicateValue::Text("b".into()), &["b2", "b1"])]
     #[case("name", Comparison::In, PredicateValue::Texts(vec!["a".into(), "c".into()]), &["a1", "c1", "a2"])]
-    #[case("name", Comparison::IsSubstring, PredicateValue::Text("c".into()), &["c1"])]
+    #[case("name", Comparison::IsSubstring, PredicateValue::Text("C".into()), &["c1"])]
+    #[case("name", Comparison::NotEquals, PredicateValue::Text("b".into()), &["a1", "c1", "a2"])]
+    #[case("name", Comparison::GreaterThan, PredicateValue::Text("b".into()), &["c1"])]
+    #[case("name", Comparison::LessThanEquals, PredicateValue::Text("a".into()), &["a1", "a2"])]
+    #[case("created_at", Comparison::Equals, PredicateValue::Time(second(2)), &["a1", "c1"])]
+    #[case("created_at", Comparison::LessThan, PredicateValue::Time(second(2)), &["b2"])]
+    #[case("created_at", Comparison::In, PredicateValue::Times(vec![second(1), second(3)]), &["b2", "a2", "b1"])]
     #[case("name", Comparison::In, PredicateValue::Texts(vec![]), &[])]
     #[case(
         "created_at",
         Comparison::GreaterThanEquals,
-        PredicateValue::Time(jiff::Timestamp::from_microsecond(3).unwrap()),
+        PredicateValue::Time(second(3)),
         &["a2", "b1"]
     )]
     fn a_predicate_keeps_what_it_holds_for(
@@ -319,6 +372,27 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_filter_is_one_that_sqlite_takes() {
+        let one = Predicate {
+            field: "name".into(),
+            comparison: Comparison::NotEquals,
+            value: PredicateValue::Text("x".into()),
+        };
+        let of = |number| ListOptions {
+            filter: vec![one.clone(); number],
+            ..ListOptions::default()
+        };
+        let page = THINGS
+            .page(&things(), ("TRUE", &[]), &of(LARGEST_FILTER))
+            .unwrap();
+        assert_eq!(page.total, 5);
+        let refused = THINGS
+            .page(&things(), ("TRUE", &[]), &of(LARGEST_FILTER + 1))
+            .unwrap_err();
+        assert!(matches!(refused, EngineError::Invalid(_)), "{refused}");
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         let refused = |options: ListOptions| {
             THINGS
@@ -340,6 +414,25 @@ mod tests {
             ..ListOptions::default()
         };
         assert_eq!(refused(options), "the page token is none that was given out");
+        let filter = |comparison, value| ListOptions {
+            filter: vec![Predicate {
+                field: "name".into(),
+                comparison,
+                value,
+            }],
+            ..ListOptions::default()
+        };
+        for (comparison, value) in [
+            (Comparison::In, PredicateValue::Text("a".into())),
+            (Comparison::Equals, PredicateValue::Texts(vec!["a".into()])),
+            (Comparison::Equals, PredicateValue::Time(second(1))),
+            (Comparison::IsSubstring, PredicateValue::Times(vec![])),
+        ] {
+            assert_eq!(
+                refused(filter(comparison, value)),
+                "filter on `name`: its comparison cannot take its value"
+            );
+        }
         let first = ListOptions {
             page_size: 1,
             ..ListOptions::default()

@@ -39,7 +39,13 @@ const PIPELINES: Listing<PipelineRecord> = Listing {
             column: "description",
             kind: FieldKind::Text,
         },
+        Field {
+            name: "namespace",
+            column: "''",
+            kind: FieldKind::Text,
+        },
     ],
+    tags: true,
     read: read_pipeline,
 };
 
@@ -72,6 +78,7 @@ const VERSIONS: Listing<(VersionRecord, String)> = Listing {
             kind: FieldKind::Text,
         },
     ],
+    tags: true,
     read: read_version,
 };
 
@@ -264,6 +271,48 @@ impl Store {
             };
             insert_version(connection, &version, &new.package)?;
             Ok(version)
+        })
+        .await
+    }
+
+    /// Gives a pipeline another name to show, other labels; what is `None` stays.
+    pub(crate) async fn update_pipeline(
+        &self,
+        id: PipelineId,
+        display_name: Option<String>,
+        tags: Option<Vec<(String, String)>>,
+    ) -> Result<PipelineRecord, EngineError> {
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE pipelines SET display_name = COALESCE(?2, display_name), tags = COALESCE(?3, tags) \
+                 WHERE id = ?1",
+                params![id.to_string(), display_name, tags.map(Json)],
+            )?;
+            find_pipeline(connection, id)
+        })
+        .await
+    }
+
+    /// Gives a version another name to show, other labels; what is `None` stays.
+    pub(crate) async fn update_version(
+        &self,
+        pipeline: PipelineId,
+        version: VersionId,
+        display_name: Option<String>,
+        tags: Option<Vec<(String, String)>>,
+    ) -> Result<VersionRecord, EngineError> {
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE versions SET display_name = COALESCE(?3, display_name), tags = COALESCE(?4, tags) \
+                 WHERE pipeline_id = ?1 AND id = ?2",
+                params![
+                    pipeline.to_string(),
+                    version.to_string(),
+                    display_name,
+                    tags.map(Json)
+                ],
+            )?;
+            filled(connection, find_version(connection, pipeline, version)?)
         })
         .await
     }

@@ -51,6 +51,7 @@ const RECURRING_RUNS: Listing<RecurringRun> = Listing {
             kind: FieldKind::Text,
         },
     ],
+    tags: false,
     read,
 };
 

@@ -66,11 +66,22 @@ const RUNS: Listing<RunRecord> = Listing {
             kind: FieldKind::Text,
         },
         Field {
+            name: "description",
+            column: "description",
+            kind: FieldKind::Text,
+        },
+        Field {
+            name: "namespace",
+            column: "''",
+            kind: FieldKind::Text,
+        },
+        Field {
             name: "storage_state",
             column: "storage_state",
             kind: FieldKind::Text,
         },
     ],
+    tags: false,
     read,
 };
 
