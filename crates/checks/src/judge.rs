@@ -113,4 +113,4 @@ fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@
 //! is pure: a check is a function of the world, and each is shown in a test to fail on the breakage it is for. A check
 //! that does not apply to a run says why; it is listed, never left out.
 //!
-//! Scenarios, which change one thing and compare two worlds, belong beside [`judge`]; they take the same `World`.
+//! [`scenarios`] change exactly one thing and compare what was stated, what was foretold and what happened.
 
 mod artifacts;
 mod collect;
@@ -13,6 +13,7 @@ pub mod judge;
 pub mod recipe;
 mod render;
 mod report;
+pub mod scenarios;
 mod world;
 
 use endpoints::Endpoints;

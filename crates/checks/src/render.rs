@@ -22,24 +22,24 @@ pub fn table(outcomes: &[Outcome]) -> String {
     outcomes.iter().map(row).collect()
 }
 
+/// An outcome as JUnit has it. One that does not apply is skipped.
+pub(crate) fn case(outcome: &Outcome) -> TestCase {
+    let mut status = match outcome.verdict {
+        Verdict::Holds => TestCaseStatus::success(),
+        Verdict::Broken => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Verdict::DoesNotApply => TestCaseStatus::skipped(),
+    };
+    if outcome.verdict != Verdict::Holds {
+        status.set_message(outcome.detail.clone());
+    }
+    TestCase::new(outcome.name, status)
+}
+
 /// The outcomes as JUnit XML, one suite named after the rung. A check that does not apply is a skipped case.
 pub fn junit(report: &Report) -> String {
     let mut suite = TestSuite::new(format!("checks.{}", report.rung));
     for outcome in &report.checks {
-        let status = match outcome.verdict {
-            Verdict::Holds => TestCaseStatus::success(),
-            Verdict::Broken => {
-                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                status.set_message(outcome.detail.clone());
-                status
-            }
-            Verdict::DoesNotApply => {
-                let mut status = TestCaseStatus::skipped();
-                status.set_message(outcome.detail.clone());
-                status
-            }
-        };
-        let mut case = TestCase::new(outcome.name, status);
+        let mut case = case(outcome);
         case.set_classname(format!("run {}", report.run_id));
         suite.add_test_case(case);
     }

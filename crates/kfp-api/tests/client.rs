@@ -7,6 +7,7 @@ use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, Response};
 use axum::routing::{get, post};
 use futures::TryStreamExt;
+use kfp_api::capabilities::{ArtifactIdentity, Capabilities};
 use kfp_api::{Client, KfpError, Outline, StepState};
 use rstest::rstest;
 use serde_json::json;
@@ -172,6 +173,19 @@ async fn a_run_that_is_not_there_is_no_dialect() {
     );
     let error = serve(router).await.tasks("7").await.unwrap_err();
     assert!(error.is_not_found(), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_server_does_beyond_kfp_is_asked_of_it() {
+    let kfp = serve(Router::new().fallback(async || answer(404, NO_SUCH_PATH))).await;
+    assert_eq!(kfp.capabilities().await.unwrap(), Capabilities::default());
+    let newer = r#"{"artifact_identity": "CONTENT", "plan": true, "teleport": true}"#;
+    let ours = serve(Router::new().fallback(async move || answer(200, newer))).await;
+    let told = ours.capabilities().await.unwrap();
+    assert_eq!(
+        (told.artifact_identity, told.plan, told.rerun),
+        (ArtifactIdentity::Content, true, false)
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ mod worlds;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use self::worlds::{ENDPOINT, closed, first, second};
+pub(crate) use self::worlds::first;
+use self::worlds::{ENDPOINT, closed, second};
 use crate::report::{Conclusion, Report};
 use crate::world::World;
 

@@ -3,12 +3,29 @@
 use reqwest::Method;
 
 use super::{Client, call, segment};
+use crate::capabilities::Capabilities;
 use crate::error::KfpError;
 use crate::explanation::CacheExplanation;
 use crate::forecast::Forecast;
 use crate::run::Run;
 
 impl Client {
+    /// What the server does beyond KFP 2.17; of KFP's own server: nothing.
+    ///
+    /// # Errors
+    /// [`KfpError`], as for every call.
+    pub async fn capabilities(&self) -> Result<Capabilities, KfpError> {
+        let request = self.request(Method::GET, "apis/basecamp/v1/capabilities");
+        match self
+            .answer(call("GetCapabilities", "all"), request)
+            .await
+            .map_err(not_spoken)
+        {
+            Err(KfpError::NotSpoken { .. }) => Ok(Capabilities::default()),
+            told => told,
+        }
+    }
+
     /// What this run would do, without starting it.
     ///
     /// # Errors

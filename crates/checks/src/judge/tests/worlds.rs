@@ -146,7 +146,7 @@ pub(super) fn artifact<'a>(world: &'a mut World, name: &str) -> &'a mut Kept {
 }
 
 /// After the first run in an empty state.
-pub(super) fn first() -> World {
+pub(crate) fn first() -> World {
     World {
         rung: "embedded".to_owned(),
         serving_url: SERVING.to_owned(),
