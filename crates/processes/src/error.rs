@@ -38,6 +38,12 @@ pub enum ProcessError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// This machine gives no program a view of its own of the file system.
+    #[error("no mounts for single programs on this machine: {reason}")]
+    NoView {
+        /// What the kernel refused.
+        reason: String,
+    },
     /// The process was told to stop, then killed, and is still there (in uninterruptible sleep, say).
     #[error("process {pid} does not end, not even by SIGKILL; its state is in /proc/{pid}/status")]
     StillThere {

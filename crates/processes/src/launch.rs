@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::MARK_VARIABLE;
 use crate::error::ProcessError;
 use crate::identity::ProcessIdentity;
-use crate::shim::TEST_VARIABLE;
+use crate::shim::{self, TEST_VARIABLE};
+use crate::view::View;
 
 /// One program to run. All paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub struct Launch {
     pub publish: Vec<(PathBuf, PathBuf)>,
     /// What becomes of processes that are still there when the program has ended.
     pub stragglers: Stragglers,
+    /// What it sees of the file system; `None`: what is there.
+    #[serde(default)]
+    pub view: Option<View>,
 }
 
 impl Launch {
@@ -61,6 +65,7 @@ impl Launch {
             grace: Duration::from_secs(10),
             publish: Vec::new(),
             stragglers: Stragglers::Kill,
+            view: None,
             dir,
         }
     }
@@ -123,6 +128,26 @@ impl Shim {
             program: "/proc/self/exe".into(),
             guise: Guise::Test(test),
         }
+    }
+
+    /// Sees whether a program can be given a [`View`] on this machine, by giving one to a program that does nothing;
+    /// else says what the kernel refuses. `dir` is a folder to do it in, made if it is not there.
+    ///
+    /// # Errors
+    /// [`ProcessError::NoView`]; [`ProcessError::File`] where the folder cannot be made.
+    pub fn try_view(&self, dir: &Path) -> Result<(), ProcessError> {
+        std::fs::create_dir_all(dir).map_err(ProcessError::file(dir))?;
+        let mut command = Command::new(&self.program);
+        command.env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        match self.guise {
+            Guise::Subcommand => command.arg(shim::VIEW_ARGUMENT),
+            Guise::Test(name) => {
+                command
+                    .env(TEST_VARIABLE, shim::VIEW_TEST_VALUE)
+                    .args([name, "--exact", "--nocapture"])
+            }
+        };
+        shim::try_view(&mut command, dir).map_err(|reason| ProcessError::NoView { reason })
     }
 
     /// Starts the program under a shim in a session of its own, and returns the shim's identity at once.

@@ -17,6 +17,7 @@ mod launch;
 mod record;
 mod shim;
 mod table;
+mod view;
 
 pub use attach::{Attached, attach, terminate, wait};
 pub use durable::write_durably;
@@ -26,6 +27,7 @@ pub use launch::{Launch, LogLimit, Shim, Stragglers};
 pub use record::{Cause, End, ExitRecord, Outcome, Usage};
 pub use shim::{run_as_test, run_if_shim};
 pub use table::{ProcessTable, Row, marked};
+pub use view::{Mount, Rest, View};
 
 /// The environment variable that carries the mark of a state folder through all its processes.
 pub const MARK_VARIABLE: &str = "BASECAMP_MARK";

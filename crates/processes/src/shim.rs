@@ -6,6 +6,7 @@
 
 mod log;
 mod publish;
+mod view;
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -27,19 +28,32 @@ use crate::table::{ProcessTable, Row};
 
 use log::Logs;
 
+pub(crate) use view::{ARGUMENT as VIEW_ARGUMENT, TEST_VALUE as VIEW_TEST_VALUE, try_out as try_view};
+
 pub(crate) const TEST_VARIABLE: &str = "BASECAMP_TEST_SHIM";
 
-/// The whole program where its first argument is `shim`; else nothing. Call it first thing in `main`.
+/// The whole program where its first argument is a shim's; else nothing. Call it first thing in `main`.
 pub fn run_if_shim() -> Option<ExitCode> {
-    (std::env::args_os().nth(1)? == "shim").then(run)
+    let argument = std::env::args_os().nth(1)?;
+    if argument == "shim" {
+        Some(run())
+    } else if argument == VIEW_ARGUMENT {
+        Some(view::run())
+    } else {
+        None
+    }
 }
 
 /// The body of the test that [`Shim::this_test_binary`](crate::Shim::this_test_binary) names; does nothing in a run of
 /// the tests.
 pub fn run_as_test() {
-    if std::env::var_os(TEST_VARIABLE).is_some() {
-        let code = if run() == ExitCode::SUCCESS { 0 } else { 1 };
-        std::process::exit(code);
+    if let Some(value) = std::env::var_os(TEST_VARIABLE) {
+        let ended = if value == VIEW_TEST_VALUE {
+            view::run()
+        } else {
+            run()
+        };
+        std::process::exit(i32::from(ended != ExitCode::SUCCESS));
     }
 }
 
@@ -93,6 +107,11 @@ fn supervise(launch: &Launch) -> ExitRecord {
         }
     };
     record.end = supervision.until_program_ends();
+    if launch.view.is_some()
+        && let Some(reason) = view::reason(&launch.dir)
+    {
+        record.end = End::NotStarted(reason);
+    }
     record.elapsed_us = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
     record.cause = supervision.cause;
     if launch.stragglers == Stragglers::Kill {
@@ -165,23 +184,26 @@ impl<'launch> Supervision<'launch> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|errno| format!("child subreaper: {errno}"))?;
         let (logs, stdout, stderr) = Logs::open(launch)?;
-        // std looks the program up in the PATH that it sets for it.
-        let child = Command::new(&launch.program)
-            .args(&launch.args)
-            .env_clear()
-            .envs(&launch.env)
-            .current_dir(&launch.cwd)
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(stderr)
-            .spawn()
-            .map_err(|error| {
-                if launch.cwd.is_dir() {
-                    told(&launch.program.display().to_string())(error)
-                } else {
-                    told(&format!("working folder {}", launch.cwd.display()))(error)
-                }
-            })?;
+        let child = match &launch.view {
+            Some(view) => view::spawn(launch, view, stdout, stderr),
+            // std looks the program up in the PATH that it sets for it.
+            None => Command::new(&launch.program)
+                .args(&launch.args)
+                .env_clear()
+                .envs(&launch.env)
+                .current_dir(&launch.cwd)
+                .stdin(Stdio::null())
+                .stdout(stdout)
+                .stderr(stderr)
+                .spawn(),
+        };
+        let child = child.map_err(|error| {
+            if launch.cwd.is_dir() {
+                told(&launch.program.display().to_string())(error)
+            } else {
+                told(&format!("working folder {}", launch.cwd.display()))(error)
+            }
+        })?;
         let pid = i32::try_from(child.id()).expect("invariant: a process id is a positive i32");
         Ok(Self {
             launch,

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use processes::{
-    Attached, Cause, End, ExitRecord, Launch, LogLimit, MARK_VARIABLE, Outcome, ProcessIdentity,
-    ProcessTable, Shim, Stragglers, attach, marked, terminate, wait,
+    Attached, Cause, End, ExitRecord, Launch, LogLimit, MARK_VARIABLE, Mount, Outcome, ProcessIdentity,
+    ProcessTable, Rest, Shim, Stragglers, View, attach, marked, terminate, wait,
 };
 use rstest::rstest;
 use tempfile::TempDir;
@@ -378,4 +378,136 @@ async fn a_launch_costs_little_over_a_bare_process() {
         launched < bare + Duration::from_millis(10),
         "bare {bare:?}, launched {launched:?}"
     );
+}
+
+fn seeing(mut launch: Launch, mounts: Vec<Mount>, rest: Rest) -> Launch {
+    launch.view = Some(View { mounts, rest });
+    launch
+}
+
+/// What is in the folders that views are made over, to see that nothing is added.
+fn machine() -> Vec<Vec<std::ffi::OsString>> {
+    ["/", "/etc", "/usr"]
+        .iter()
+        .map(|folder| {
+            let entries = std::fs::read_dir(folder).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_view_has_folders_and_files_where_nothing_is() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let before = machine();
+    let launch = seeing(
+        script(
+            &folder,
+            "set -e
+            echo written > /data/basecamp/file
+            test \"$(cat /etc/basecamp-secret/key)\" = s3cret
+            test -e /etc/passwd
+            ! touch /etc/basecamp-secret/other 2>/dev/null
+            echo x > /scratch/x
+            echo y > /data/basecamp/inner/y
+            touch /basecamp-loose /etc/basecamp-loose",
+        ),
+        vec![
+            Mount::Folder {
+                source: data.clone(),
+                target: "/data/basecamp".into(),
+                read_only: false,
+            },
+            Mount::Files {
+                target: "/etc/basecamp-secret".into(),
+                files: [("key".to_owned(), b"s3cret".to_vec())].into(),
+            },
+            Mount::Memory {
+                target: "/scratch".into(),
+                size: Some(1 << 20),
+            },
+            Mount::Memory {
+                target: "/data/basecamp/inner".into(),
+                size: None,
+            },
+        ],
+        Rest::AsItIs,
+    );
+    let record = run(&launch).await;
+    assert_eq!(record.end, End::Code(0), "{}", read(launch.dir.join("log")));
+    assert_eq!(read(data.join("file")), "written\n");
+    assert!(!data.join("inner/y").exists());
+    assert_eq!(machine(), before);
+    assert!(!launch.dir.join("view").exists() && !launch.dir.join("not-started").exists());
+}
+
+#[tokio::test]
+async fn the_rest_of_a_view_can_be_shut() {
+    let folder = TempDir::new().unwrap();
+    let (open, shut) = (folder.path().join("open"), folder.path().join("shut"));
+    std::fs::create_dir_all(&open).unwrap();
+    std::fs::create_dir_all(&shut).unwrap();
+    let text = format!(
+        "set -e
+        touch {open}/a /tmp/b
+        for place in {shut} /etc /usr/bin /var; do
+            if touch $place/basecamp 2>/dev/null; then echo $place; exit 1; fi
+        done
+        echo x > /dev/null",
+        open = open.display(),
+        shut = shut.display()
+    );
+    let launch = seeing(
+        script(&folder, &text),
+        vec![Mount::Memory {
+            target: "/tmp".into(),
+            size: None,
+        }],
+        Rest::ReadOnly {
+            // The launch folder of the test lies in /tmp.
+            writable: vec![folder.path().join("open"), folder.path().join("launch")],
+        },
+    );
+    // Seen only where it is asked for.
+    let record = run(&launch).await;
+    assert_eq!(record.end, End::Code(0), "{}", read(launch.dir.join("log")));
+    assert!(open.join("a").exists());
+}
+
+#[rstest]
+#[case::over_a_file("/etc/passwd/x", "a file is in the way")]
+#[case::the_root("/", "`/` cannot be mounted on")]
+#[tokio::test]
+async fn a_view_that_cannot_be_had_is_told(#[case] target: &str, #[case] reason: &str) {
+    let folder = TempDir::new().unwrap();
+    let mounts = vec![Mount::Memory {
+        target: target.into(),
+        size: None,
+    }];
+    let record = run(&seeing(script(&folder, "exit 0"), mounts, Rest::AsItIs)).await;
+    match record.end {
+        End::NotStarted(told) => assert!(told.contains(reason), "{told}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn this_machine_gives_views() {
+    let folder = TempDir::new().unwrap();
+    shim().try_view(&folder.path().join("trial")).unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_told_from_within_a_view() {
+    let folder = TempDir::new().unwrap();
+    let mut launch = Launch::new(folder.path().join("launch"), "/nowhere/program");
+    launch.view = Some(View::default());
+    match run(&launch).await.end {
+        End::NotStarted(told) => assert!(told.starts_with("/nowhere/program: "), "{told}"),
+        other => panic!("{other:?}"),
+    }
 }
