@@ -12,7 +12,7 @@ const NO_RUNG: u8 = 3;
 /// Becomes `platform-ctl ARGUMENTS`.
 pub(crate) fn platform_ctl(arguments: &[OsString]) -> ExitCode {
     let need = match arguments.first().and_then(|first| first.to_str()) {
-        Some("status" | "down") => Need::Programs,
+        Some("status" | "down" | "tier6") => Need::Programs,
         _ => Need::Everything,
     };
     let ready = match set_up(need, arguments) {

@@ -50,6 +50,26 @@ pub(crate) enum Command {
     Pipeline(PipelineCommand),
 }
 
+    /// What the rungs on Kubernetes install: pins, renders, lock, images
+    #[command(subcommand)]
+    Tier6(Tier6Command),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tier6Command {
+    /// Render every component and write tier6/lock.yaml
+    Lock,
+    /// Print what components render to, as YAML
+    Render {
+        /// Only these
+        components: Vec<String>,
+    },
+    /// Tell what `lock` would change
+    Diff,
+    /// Fetch and render everything anew, and hold it against the lock
+    Verify,
+    /// List the images that are started, with the digests that registries told
+    Images,
 #[derive(Debug, Subcommand)]
 pub(crate) enum PipelineCommand {
     /// Run a recipe's pipeline and check what came of it

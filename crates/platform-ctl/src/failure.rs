@@ -110,6 +110,10 @@ impl From<Tier6Error> for Failure {
 }
 
 #[cfg(test)]
+            Tier6Error::Unlocked { .. } => failure.next("`cargo xtask tier6 lock`"),
+            Tier6Error::Drift { .. } => failure
+                .next("`cargo xtask tier6 diff`")
+                .next("`cargo xtask tier6 lock`, where it is meant"),
 mod tests {
     use super::*;
 

@@ -4,6 +4,7 @@
 //! 3 the rung could not be brought up or is not there, 4 the eval gate is closed.
 
 mod cli;
+mod components;
 mod failure;
 mod output;
 mod pipeline;
@@ -47,6 +48,8 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
             recipe::run(common, asked).await
         }
         Command::Pipeline(command) => match command {
+        Command::Tier6(command) => components::carry_out(common, command),
+        Command::Gate(asked) => Box::pin(gate::gate(common, asked)).await,
             PipelineCommand::Run(asked) => recipe::run(common, asked).await,
             PipelineCommand::Plan(asked) => recipe::plan(common, asked).await,
             PipelineCommand::List { limit } => pipeline::list(common, *limit).await,

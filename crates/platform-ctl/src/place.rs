@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use endpoints::{Endpoints, EndpointsError};
 use kfp_api::Client;
 use tier6::StateDir;
+use tier6::component::Pinned;
 
 use crate::cli::Common;
 use crate::failure::{Exit, Failure};
@@ -39,4 +40,13 @@ pub(crate) fn clone_of(cwd: &Path) -> Option<PathBuf> {
     cwd.ancestors()
         .find(|folder| folder.join("Cargo.toml").is_file() && folder.join("recipes").is_dir())
         .map(Path::to_owned)
+}
+
+/// What the rungs on Kubernetes install, as the clone pins it.
+pub(crate) fn pinned() -> Result<Pinned, Failure> {
+    let cwd = std::env::current_dir().map_err(|error| Failure::new(format!("working folder: {error}")))?;
+    let clone = clone_of(&cwd).ok_or_else(|| {
+        Failure::usage(format!("{} is in no clone of basecamp", cwd.display())).next("go into one")
+    })?;
+    Ok(Pinned::read(&clone.join("tier6"))?)
 }

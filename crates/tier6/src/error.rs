@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::component::Difference;
+use crate::quantity::Requests;
+
 /// Everything that can go wrong with a rung.
 #[derive(Debug, thiserror::Error)]
 pub enum Tier6Error {
@@ -81,6 +84,56 @@ pub enum Tier6Error {
         /// What came back.
         reason: String,
     },
+    /// What `tier6/` says of a component makes no sense, or does not render.
+    #[error("component {name}: {reason}")]
+    Component {
+        /// Its name, or the file.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An upstream tree is not what its pin says.
+    #[error("source {name} in {folder}: {reason}")]
+    Source {
+        /// Name of the source.
+        name: String,
+        /// Where it was laid.
+        folder: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A component is not locked.
+    #[error("component {name} is not in tier6/lock.yaml")]
+    Unlocked {
+        /// Its name.
+        name: String,
+    },
+    /// A component is, or renders to, something else than was locked.
+    #[error("component {name} is not what tier6/lock.yaml says:{}", list(.differences))]
+    Drift {
+        /// Its name.
+        name: String,
+        /// Objects and fields; none where its files differ and its objects do not.
+        differences: Vec<Difference>,
+    },
+    /// Pods ask for more than they may.
+    #[error("{name} asks for {asked}; it may ask for {budget}")]
+    OverBudget {
+        /// Whose pods.
+        name: String,
+        /// What they ask for.
+        asked: Requests,
+        /// What they may ask for.
+        budget: Requests,
+    },
+    /// A program of others is missing, too old, or failed.
+    #[error("{program}: {reason}")]
+    Tool {
+        /// Its name.
+        program: String,
+        /// What happened, and how to get it where it is missing.
+        reason: String,
+    },
     /// Processes could not be found or stopped.
     #[error(transparent)]
     Process(#[from] processes::ProcessError),
@@ -97,4 +150,21 @@ impl Tier6Error {
         let path = path.into();
         move |source| Self::File { path, source }
     }
+}
+
+/// The first differences, a line each.
+fn list(differences: &[Difference]) -> String {
+    const SHOWN: usize = 12;
+    if differences.is_empty() {
+        return " its files changed, its objects did not".into();
+    }
+    let mut text: String = differences
+        .iter()
+        .take(SHOWN)
+        .map(|difference| format!("\n  {difference}"))
+        .collect();
+    if differences.len() > SHOWN {
+        text.push_str(&format!("\n  … and {} more", differences.len() - SHOWN));
+    }
+    text
 }

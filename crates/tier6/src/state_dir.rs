@@ -184,6 +184,16 @@ impl StateDir {
         self.root.join("serving")
     }
 
+    /// Upstream trees of components, by commit.
+    pub fn sources(&self) -> PathBuf {
+        self.root.join("sources")
+    }
+
+    /// What components render to, by digest.
+    pub fn renders(&self) -> PathBuf {
+        self.root.join("renders")
+    }
+
     /// Ray's token.
     pub fn ray_token(&self) -> PathBuf {
         self.root.join("ray-token")
