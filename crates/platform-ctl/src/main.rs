@@ -49,7 +49,6 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Pipeline(command) => match command {
         Command::Tier6(command) => components::carry_out(common, command),
-        Command::Gate(asked) => Box::pin(gate::gate(common, asked)).await,
             PipelineCommand::Run(asked) => recipe::run(common, asked).await,
             PipelineCommand::Plan(asked) => recipe::plan(common, asked).await,
             PipelineCommand::List { limit } => pipeline::list(common, *limit).await,
