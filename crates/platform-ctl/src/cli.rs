@@ -48,8 +48,6 @@ pub(crate) enum Command {
     /// Run pipelines and look at runs
     #[command(subcommand)]
     Pipeline(PipelineCommand),
-}
-
     /// What the rungs on Kubernetes install: pins, renders, lock, images
     #[command(subcommand)]
     Tier6(Tier6Command),
@@ -70,6 +68,8 @@ pub(crate) enum Tier6Command {
     Verify,
     /// List the images that are started, with the digests that registries told
     Images,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum PipelineCommand {
     /// Run a recipe's pipeline and check what came of it

@@ -104,16 +104,16 @@ impl From<Tier6Error> for Failure {
             }
             Tier6Error::Timeout { .. } | Tier6Error::Api { .. } => failure.next("`cargo xtask status`"),
             Tier6Error::Image(_) => failure.ending(Exit::Broken),
+            Tier6Error::Unlocked { .. } => failure.next("`cargo xtask tier6 lock`"),
+            Tier6Error::Drift { .. } => failure
+                .next("`cargo xtask tier6 diff`")
+                .next("`cargo xtask tier6 lock`, where it is meant"),
             _ => failure,
         }
     }
 }
 
 #[cfg(test)]
-            Tier6Error::Unlocked { .. } => failure.next("`cargo xtask tier6 lock`"),
-            Tier6Error::Drift { .. } => failure
-                .next("`cargo xtask tier6 diff`")
-                .next("`cargo xtask tier6 lock`, where it is meant"),
 mod tests {
     use super::*;
 

@@ -47,8 +47,8 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
             rung::ensure_up(common).await?;
             recipe::run(common, asked).await
         }
-        Command::Pipeline(command) => match command {
         Command::Tier6(command) => components::carry_out(common, command),
+        Command::Pipeline(command) => match command {
             PipelineCommand::Run(asked) => recipe::run(common, asked).await,
             PipelineCommand::Plan(asked) => recipe::plan(common, asked).await,
             PipelineCommand::List { limit } => pipeline::list(common, *limit).await,
