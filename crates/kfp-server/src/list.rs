@@ -2,19 +2,24 @@
 
 use jiff::Timestamp;
 use pipeline_engine::{Comparison, Direction, ListOptions, Predicate, PredicateValue, Sort};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::ApiError;
 
 /// Query parameters of every list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListQuery {
+    /// Asks for the page behind another one.
     page_token: String,
+    /// Objects on a page: 20 where none is given, at most 200.
     page_size: i32,
+    /// A field, and `asc` or `desc` behind it; the oldest first where none is given.
     sort_by: String,
+    /// A filter (filter.proto) as JSON; all its predicates must hold.
     filter: String,
-    /// Only of lists of runs.
+    /// Only those of this experiment; of lists of runs and recurring runs.
     pub(crate) experiment_id: String,
 }
 
@@ -67,6 +72,10 @@ fn filter(text: &str, field: &dyn Fn(&str) -> String) -> Result<Vec<Predicate>, 
     if text.is_empty() {
         return Ok(Vec::new());
     }
+    // KFP takes a filter that is percent-encoded once more than the query is.
+    let encoded = if text.starts_with('%') { text } else { "" };
+    let decoded = url::form_urlencoded::parse(encoded.as_bytes()).next();
+    let text = decoded.as_ref().map_or(text, |(text, _)| text.as_ref());
     let filter: Filter = serde_json::from_str(text)
         .map_err(|error| ApiError::invalid(format!("failed to parse valid filter from {text:?}: {error}")))?;
     filter
@@ -104,15 +113,19 @@ struct WirePredicate {
     int_value: Option<Number>,
     #[serde(alias = "longValue")]
     long_value: Option<Number>,
+    #[serde(alias = "intValues")]
+    int_values: Option<Values<Number>>,
+    #[serde(alias = "longValues")]
+    long_values: Option<Values<Number>>,
     #[serde(alias = "stringValues")]
-    string_values: Option<Texts>,
+    string_values: Option<Values<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Texts {
-    #[serde(default)]
-    values: Vec<String>,
+struct Values<T> {
+    #[serde(default = "Vec::new")]
+    values: Vec<T>,
 }
 
 /// Integers of 64 bits travel as text.
@@ -134,25 +147,36 @@ impl Number {
 
 impl WirePredicate {
     fn value(self) -> Result<PredicateValue, ApiError> {
+        let refuse = |why: &str| ApiError::invalid(format!("filter on {:?}: {why}", self.key));
         // KFP keeps times as seconds, and takes numbers for them.
         let seconds = |number: Number| {
-            number
+            let time = number
                 .read()
-                .and_then(|seconds| Timestamp::from_second(seconds).ok())
+                .and_then(|seconds| Timestamp::from_second(seconds).ok());
+            time.ok_or_else(|| refuse("its number is no time in seconds"))
         };
-        self.string_value
-            .map(PredicateValue::Text)
-            .or(self.timestamp_value.map(PredicateValue::Time))
-            .or_else(|| {
-                self.int_value
-                    .or(self.long_value)
-                    .and_then(seconds)
-                    .map(PredicateValue::Time)
-            })
-            .or(self
-                .string_values
-                .map(|texts| PredicateValue::Texts(texts.values)))
-            .ok_or_else(|| ApiError::invalid(format!("filter on {:?}: it has no value", self.key)))
+        let list = |numbers: Values<Number>| {
+            let times = numbers.values.into_iter().map(seconds);
+            times.collect::<Result<_, _>>().map(PredicateValue::Times)
+        };
+        let given = [
+            self.string_value.map(|text| Ok(PredicateValue::Text(text))),
+            self.timestamp_value.map(|time| Ok(PredicateValue::Time(time))),
+            self.int_value
+                .map(|number| seconds(number).map(PredicateValue::Time)),
+            self.long_value
+                .map(|number| seconds(number).map(PredicateValue::Time)),
+            self.int_values.map(list),
+            self.long_values.map(list),
+            self.string_values
+                .map(|texts| Ok(PredicateValue::Texts(texts.values))),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(value), None) => value,
+            (None, _) => Err(refuse("it has no value")),
+            (Some(_), Some(_)) => Err(refuse("it has several values; give one")),
+        }
     }
 }
 
@@ -221,6 +245,15 @@ mod tests {
         r#"{"predicates":[{"operation":"GREATER_THAN","key":"run_id","timestamp_value":"1970-01-01T00:03:20Z"}]}"#,
         Comparison::GreaterThan, PredicateValue::Time(Timestamp::from_second(200).unwrap())
     )]
+    #[case::percent_encoded(
+        "%7B%22predicates%22%3A%5B%7B%22operation%22%3A1%2C%22key%22%3A%22run_id%22%2C%22string_value%22%3A%22a%3Db%22%7D%5D%7D",
+        Comparison::Equals, PredicateValue::Text("a=b".into())
+    )]
+    #[case::at_one_of(
+        r#"{"predicates":[{"operation":"IN","key":"run_id","longValues":{"values":["200",7]}}]}"#,
+        Comparison::In,
+        PredicateValue::Times(vec![Timestamp::from_second(200).unwrap(), Timestamp::from_second(7).unwrap()])
+    )]
     #[case::before(
         r#"{"predicates":[{"operation":"LESS_THAN","key":"run_id","long_value":"200"}]}"#,
         Comparison::LessThan, PredicateValue::Time(Timestamp::from_second(200).unwrap())
@@ -248,6 +281,20 @@ mod tests {
     #[case(
         query("", r#"{"predicates":[{"operation":"EQUALS","key":"name"}]}"#),
         "filter on \"name\": it has no value"
+    )]
+    #[case(
+        query(
+            "",
+            r#"{"predicates":[{"operation":1,"key":"a","int_value":1,"string_value":"1"}]}"#
+        ),
+        "filter on \"a\": it has several values; give one"
+    )]
+    #[case(
+        query(
+            "",
+            r#"{"predicates":[{"operation":1,"key":"a","int_value":"9223372036854775807"}]}"#
+        ),
+        "filter on \"a\": its number is no time in seconds"
     )]
     #[case(
         query("", r#"{"predicates":[{"operation":1,"key":"a","valeu":1}]}"#),

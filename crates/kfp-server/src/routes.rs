@@ -1,65 +1,78 @@
 //! The routes, one file a resource.
 
+mod artifacts;
+mod auth;
 mod cache;
+mod capabilities;
 mod experiments;
 mod healthz;
 mod logs;
 mod pipelines;
+mod recurring;
 mod runs;
 mod tasks;
 mod upload;
 mod versions;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use kfp_api::status::Code;
 use pipeline_engine::Engine;
 use serde_json::{Value, json};
 
+use crate::description::description;
 use crate::error::ApiError;
 use crate::guard::{Admission, admit};
+use crate::operation::Operation;
 
-/// Largest package that KFP takes, 32 MiB (`MaxFileLength`, backend/src/apiserver/common/const.go @2.17.0), and what
-/// a form puts around it.
-const LARGEST_BODY: usize = (32 << 20) + (64 << 10);
+/// The largest package, and what a form puts around it.
+const LARGEST_BODY: usize = crate::package::LARGEST as usize + (64 << 10);
+/// Where the API's description is.
+const DESCRIPTION: &str = "/apis/basecamp/v1/openapi.json";
+
+/// Every call that is served.
+fn operations() -> Vec<Operation> {
+    [
+        healthz::operations(),
+        auth::operations(),
+        pipelines::operations(),
+        upload::operations(),
+        versions::operations(),
+        experiments::operations(),
+        runs::operations(),
+        recurring::operations(),
+        tasks::operations(),
+        logs::operations(),
+        artifacts::operations(),
+        cache::operations(),
+        capabilities::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
 
 /// KFP's API over an engine, for callers that `admission` lets in.
 pub fn router(engine: Engine, admission: Admission) -> Router {
-    // `:archive` and the like end a segment, which a route cannot say: the handlers split it off.
-    let v2beta1 = Router::new()
-        .route("/healthz", get(healthz::healthz))
-        .route("/pipelines", get(pipelines::list).post(pipelines::create))
-        .route("/pipelines/upload", post(upload::pipeline))
-        .route("/pipelines/upload_version", post(upload::version))
-        .route("/pipelines/names/{name}", get(pipelines::by_name))
-        .route("/pipelines/{id}", get(pipelines::get).delete(pipelines::delete))
-        .route("/pipelines/{id}/versions", get(versions::list))
-        .route(
-            "/pipelines/{id}/versions/{version}",
-            get(versions::get).delete(versions::delete),
-        )
-        .route("/experiments", get(experiments::list).post(experiments::create))
-        .route(
-            "/experiments/{id}",
-            get(experiments::get)
-                .delete(experiments::delete)
-                .post(experiments::act),
-        )
-        .route("/runs", get(runs::list).post(runs::create))
-        .route("/runs/{id}", get(runs::get).delete(runs::delete).post(runs::act))
-        .route("/runs/{id}/tasks", get(tasks::list))
-        .route("/runs/{id}/tasks/{task}", get(tasks::get));
-    let additions = Router::new()
-        .route("/plan", post(cache::plan))
-        .route("/runs/{id}/tasks/{task}/cache", get(cache::explain));
-    Router::new()
-        .nest("/apis/v2beta1", v2beta1)
-        .nest("/apis/basecamp/v1", additions)
-        .route("/apis/v1alpha1/runs/{run}/nodes/{node}/log", get(logs::read))
+    let operations = operations();
+    let described = description(&operations).to_string();
+    let describe = async move || ([(CONTENT_TYPE, "application/json")], described.clone());
+    let mut router = Router::new().route(DESCRIPTION, get(describe));
+    let mut shared = HashSet::new();
+    for operation in operations {
+        let route = operation.route();
+        // Calls that differ in their verbs alone share a handler.
+        if route == operation.path || shared.insert((route, operation.method)) {
+            router = router.route(route, operation.handler);
+        }
+    }
+    router
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -73,7 +86,7 @@ async fn no_such_path() -> ApiError {
 }
 
 async fn no_such_method() -> ApiError {
-    ApiError::unimplemented("Method Not Allowed")
+    ApiError::no_such_method()
 }
 
 /// `google.protobuf.Empty`.
@@ -83,9 +96,7 @@ fn empty() -> Json<Value> {
 
 /// An object's id and the verb behind it: `7:terminate`.
 fn split_verb(segment: &str) -> Result<(&str, &str), ApiError> {
-    segment
-        .rsplit_once(':')
-        .ok_or_else(|| ApiError::unimplemented("Method Not Allowed"))
+    segment.rsplit_once(':').ok_or_else(ApiError::no_such_method)
 }
 
 fn total(number: u64) -> i32 {

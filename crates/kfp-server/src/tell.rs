@@ -2,6 +2,7 @@
 
 mod cache;
 mod nodes;
+mod recurring;
 mod tasks;
 
 use kfp_api::experiment::Experiment;
@@ -14,6 +15,7 @@ use pipeline_engine::{PipelineRecord, RunRecord, RunState, TaskRecord, VersionRe
 
 pub(crate) use cache::{explanation, forecast};
 pub(crate) use nodes::executor_id;
+pub(crate) use recurring::recurring_run;
 pub(crate) use tasks::task;
 
 pub(crate) fn pipeline(record: PipelineRecord) -> Pipeline {

@@ -10,7 +10,24 @@ use pipeline_engine::Engine;
 use super::runs::{new_run, run_id};
 use crate::error::ApiError;
 use crate::message::Message;
+use crate::operation::Operation;
 use crate::tell;
+
+/// What can be asked.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/apis/basecamp/v1/plan", plan)
+            .named("Plan", "Foretell what a run would do.")
+            .takes::<Run>()
+            .answers::<Forecast>(),
+        Operation::get("/apis/basecamp/v1/runs/{run_id}/tasks/{task_id}/cache", explain)
+            .named(
+                "ExplainCache",
+                "Tell why a task ran, or was taken from the cache.",
+            )
+            .answers::<CacheExplanation>(),
+    ]
+}
 
 pub(super) async fn plan(
     State(engine): State<Engine>,

@@ -10,7 +10,35 @@ use super::{empty, split_verb, total};
 use crate::error::ApiError;
 use crate::list::ListQuery;
 use crate::message::{Message, Params};
+use crate::operation::Operation;
 use crate::tell;
+
+/// What can be asked.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/apis/v2beta1/experiments", list)
+            .named("ListExperiments", "List experiments.")
+            .query::<ListQuery>()
+            .answers::<Experiments>(),
+        Operation::post("/apis/v2beta1/experiments", create)
+            .named("CreateExperiment", "Make an experiment.")
+            .takes::<Experiment>()
+            .answers::<Experiment>(),
+        Operation::get("/apis/v2beta1/experiments/{experiment_id}", get)
+            .named("GetExperiment", "Tell of an experiment.")
+            .answers::<Experiment>(),
+        Operation::delete("/apis/v2beta1/experiments/{experiment_id}", delete)
+            .named("DeleteExperiment", "Delete an experiment without runs."),
+        Operation::post("/apis/v2beta1/experiments/{experiment_id}:archive", act).named(
+            "ArchiveExperiment",
+            "Put an experiment away: its runs with it, its recurring runs disabled.",
+        ),
+        Operation::post("/apis/v2beta1/experiments/{experiment_id}:unarchive", act).named(
+            "UnarchiveExperiment",
+            "Take an experiment out again; its runs stay put away.",
+        ),
+    ]
+}
 
 pub(super) async fn create(
     State(engine): State<Engine>,
@@ -70,7 +98,7 @@ pub(super) async fn act(
     match verb {
         "archive" => engine.archive_experiment(id).await?,
         "unarchive" => engine.unarchive_experiment(id).await?,
-        _ => return Err(ApiError::unimplemented("Method Not Allowed")),
+        _ => return Err(ApiError::no_such_method()),
     }
     Ok(empty())
 }

@@ -1,7 +1,6 @@
 //! Logs of nodes (backend/src/apiserver/server/run_log_server.go @2.17.0), and what it lacks: `follow` and ranges.
 
 use std::io::SeekFrom;
-use std::path::Path as FilePath;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -9,7 +8,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt};
+use kfp_api::status::Code;
 use pipeline_engine::{Engine, TaskRecord};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -18,11 +19,13 @@ use tokio_util::io::ReaderStream;
 use super::runs::run_id;
 use crate::error::ApiError;
 use crate::message::Params;
+use crate::operation::Operation;
 use crate::tell;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct LogQuery {
+    /// Whether to go on until the node ends.
     follow: bool,
 }
 
@@ -31,6 +34,16 @@ pub(super) struct LogQuery {
 enum Wanted {
     From(u64),
     Last(u64),
+}
+
+/// What can be asked.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log", read)
+            .named("ReadRunLog", "Read a node's log.")
+            .query::<LogQuery>()
+            .answers_text(),
+    ]
 }
 
 pub(super) async fn read(
@@ -49,7 +62,7 @@ pub(super) async fn read(
         if query.follow && !task.state.is_final() {
             follow(&engine, task, wanted).await
         } else {
-            as_it_is(task, wanted).await
+            as_it_is(&engine, task, wanted).await
         }
     };
     told.await
@@ -57,7 +70,7 @@ pub(super) async fn read(
         .unwrap_or_else(ApiError::plain)
 }
 
-fn of_node<'a>(tasks: &'a [TaskRecord], node: &str) -> Result<&'a TaskRecord, ApiError> {
+pub(super) fn of_node<'a>(tasks: &'a [TaskRecord], node: &str) -> Result<&'a TaskRecord, ApiError> {
     tasks
         .iter()
         .find(|task| task.id.to_string() == node || tell::executor_id(task).to_string() == node)
@@ -65,24 +78,19 @@ fn of_node<'a>(tasks: &'a [TaskRecord], node: &str) -> Result<&'a TaskRecord, Ap
 }
 
 /// The newest attempt's log, as far as it is written.
-async fn as_it_is(task: &TaskRecord, wanted: Option<Wanted>) -> Result<Response, ApiError> {
-    let Some(attempt) = task.attempts.last() else {
+async fn as_it_is(engine: &Engine, task: &TaskRecord, wanted: Option<Wanted>) -> Result<Response, ApiError> {
+    let Some(file) = engine.open_log(task.id, None).await? else {
         return Ok(whole(Body::empty()));
     };
-    let mut file = match File::open(&attempt.log).await {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(whole(Body::empty())),
-        opened => opened.map_err(unreadable(&attempt.log))?,
-    };
+    let mut file = File::from_std(file);
     // What is appended meanwhile belongs to the next answer.
-    let size = file.metadata().await.map_err(unreadable(&attempt.log))?.len();
+    let size = file.metadata().await.map_err(unreadable)?.len();
     let from = match wanted {
         None => 0,
         Some(Wanted::From(from)) => from.min(size),
         Some(Wanted::Last(last)) => size.saturating_sub(last),
     };
-    file.seek(SeekFrom::Start(from))
-        .await
-        .map_err(unreadable(&attempt.log))?;
+    file.seek(SeekFrom::Start(from)).await.map_err(unreadable)?;
     let body = Body::from_stream(ReaderStream::new(file.take(size - from)));
     // An empty part has no range to name.
     if wanted.is_none() || from == size {
@@ -126,12 +134,9 @@ fn whole(body: Body) -> Response {
         .into_response()
 }
 
-fn unreadable(log: &FilePath) -> impl FnOnce(std::io::Error) -> ApiError {
-    let log = log.to_owned();
-    move |error| {
-        tracing::error!(log = %log.display(), %error, "log is unreadable");
-        ApiError::new(kfp_api::status::Code::Internal, "the log cannot be read")
-    }
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
+fn unreadable(error: std::io::Error) -> ApiError {
+    ApiError::new(Code::Internal, format!("the log cannot be read: {error}"))
 }
 
 fn range(value: &str) -> Option<Wanted> {

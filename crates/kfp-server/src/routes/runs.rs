@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use kfp_api::run::{Run, Runs};
+use kfp_api::run::{PipelineVersionReference, Run, Runs};
 use pipeline_engine::{
     Comparison, Engine, ListOptions, NewRun, PipelineSource, Predicate, PredicateValue, RunId,
 };
@@ -15,7 +15,36 @@ use super::{empty, split_verb, total};
 use crate::error::ApiError;
 use crate::list::ListQuery;
 use crate::message::{Message, Params};
+use crate::operation::Operation;
 use crate::tell;
+
+/// What can be asked.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/apis/v2beta1/runs", list)
+            .named("ListRuns", "List runs.")
+            .query::<ListQuery>()
+            .answers::<Runs>(),
+        Operation::post("/apis/v2beta1/runs", create)
+            .named("CreateRun", "Make a run and start it.")
+            .takes::<Run>()
+            .answers::<Run>(),
+        Operation::get("/apis/v2beta1/runs/{run_id}", get)
+            .named("GetRun", "Tell of a run and its nodes.")
+            .answers::<Run>(),
+        Operation::delete("/apis/v2beta1/runs/{run_id}", delete)
+            .named("DeleteRun", "Forget a run that has ended, its logs with it."),
+        Operation::post("/apis/v2beta1/runs/{run_id}:archive", act).named("ArchiveRun", "Put a run away."),
+        Operation::post("/apis/v2beta1/runs/{run_id}:unarchive", act)
+            .named("UnarchiveRun", "Take a run out again."),
+        Operation::post("/apis/v2beta1/runs/{run_id}:terminate", act)
+            .named("TerminateRun", "Ask a run to end."),
+        Operation::post("/apis/v2beta1/runs/{run_id}:retry", act).named(
+            "RetryRun",
+            "Run what failed or was stopped once more; what succeeded stays.",
+        ),
+    ]
+}
 
 pub(super) async fn create(
     State(engine): State<Engine>,
@@ -80,7 +109,7 @@ pub(super) async fn act(
         "retry" => engine.retry_run(id).await,
         "archive" => engine.archive_run(id).await,
         "unarchive" => engine.unarchive_run(id).await,
-        _ => return Err(ApiError::unimplemented("Method Not Allowed")),
+        _ => return Err(ApiError::no_such_method()),
     };
     done.map_err(|error| ApiError::from(error).while_doing(&format!("Failed to {verb} a run")))?;
     Ok(empty())
@@ -98,7 +127,10 @@ pub(super) fn new_run(asked: Run) -> Result<NewRun, ApiError> {
             "plugins_output is server-owned and populated exclusively via plugin lifecycle hooks",
         ));
     }
-    let source = source(&asked)?;
+    let source = source(
+        asked.pipeline_spec.as_ref(),
+        asked.pipeline_version_reference.as_ref(),
+    )?;
     let id = match asked.run_id.as_str() {
         "" => None,
         text => Some(
@@ -124,8 +156,12 @@ pub(super) fn new_run(asked: Run) -> Result<NewRun, ApiError> {
     })
 }
 
-fn source(asked: &Run) -> Result<PipelineSource, ApiError> {
-    match (&asked.pipeline_spec, &asked.pipeline_version_reference) {
+/// The one source of a run, or of a recurring run.
+pub(super) fn source(
+    spec: Option<&Value>,
+    reference: Option<&PipelineVersionReference>,
+) -> Result<PipelineSource, ApiError> {
+    match (spec, reference) {
         (Some(spec), None) => Ok(PipelineSource::Inline(spec.to_string())),
         (None, Some(reference)) => Ok(PipelineSource::Version {
             pipeline: pipeline_id(&reference.pipeline_id)?,

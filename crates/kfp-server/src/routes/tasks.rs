@@ -4,20 +4,35 @@ use axum::Json;
 use axum::extract::{Path, State};
 use kfp_api::task::{PipelineTask, Tasks};
 use pipeline_engine::{Engine, TaskId, TaskRecord};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::runs::run_id;
 use super::total;
 use crate::error::ApiError;
 use crate::message::Params;
+use crate::operation::Operation;
 use crate::tell;
 
 /// KFP pages tasks, too; here a run's are one page.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct TasksQuery {
     /// Only those within this task.
     parent_id: String,
+}
+
+/// What can be asked.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/apis/v2beta1/runs/{run_id}/tasks", list)
+            .named("ListTasks", "List a run's tasks with their inputs and outputs.")
+            .query::<TasksQuery>()
+            .answers::<Tasks>(),
+        Operation::get("/apis/v2beta1/runs/{run_id}/tasks/{task_id}", get)
+            .named("GetTask", "Tell of a task.")
+            .answers::<PipelineTask>(),
+    ]
 }
 
 pub(super) async fn list(

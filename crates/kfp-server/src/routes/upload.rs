@@ -5,30 +5,59 @@ use axum::extract::multipart::MultipartError;
 use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
 use indexmap::IndexMap;
+use kfp_api::pipeline::{Pipeline, PipelineVersion};
+use kfp_api::status::Code;
 use pipeline_engine::{Engine, NewPipeline, NewVersion};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::pipelines::{fits, pipeline_id};
 use crate::error::ApiError;
 use crate::message::Params;
+use crate::operation::Operation;
+use crate::package;
 use crate::tell;
 
 /// The field of the form.
 const FIELD: &str = "uploadfile";
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct UploadQuery {
+    /// Its name; the one to show, else the file's, where none is given.
     name: String,
+    /// Name to show.
     display_name: String,
+    /// For people.
     description: String,
+    /// Labels, as a JSON object of texts.
     tags: String,
+    /// Of a version, its pipeline.
     pipelineid: String,
 }
 
 struct Package {
     file_name: String,
     text: String,
+}
+
+/// What can be asked.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/apis/v2beta1/pipelines/upload", pipeline)
+            .named(
+                "UploadPipeline",
+                "Make a pipeline and its first version of a package.",
+            )
+            .query::<UploadQuery>()
+            .takes_a_package()
+            .answers_plainly::<Pipeline>(),
+        Operation::post("/apis/v2beta1/pipelines/upload_version", version)
+            .named("UploadPipelineVersion", "Make a version of a package.")
+            .query::<UploadQuery>()
+            .takes_a_package()
+            .answers_plainly::<PipelineVersion>(),
+    ]
 }
 
 pub(super) async fn pipeline(
@@ -89,13 +118,11 @@ async fn read(mut form: Multipart) -> Result<Package, ApiError> {
         }
         let file_name = field.file_name().unwrap_or_default().to_owned();
         let bytes = field.bytes().await.map_err(broken)?;
-        if bytes.starts_with(b"PK") || bytes.starts_with(&[0x1f, 0x8b]) {
-            return Err(ApiError::invalid(format!(
-                "{file_name}: an archive; upload the YAML that is in it"
-            )));
-        }
-        let text = String::from_utf8(bytes.to_vec())
-            .map_err(|_| ApiError::invalid(format!("{file_name}: not UTF-8")))?;
+        // Unpacking takes its time.
+        let name = file_name.clone();
+        let text = tokio::task::spawn_blocking(move || package::text(&name, bytes.into()))
+            .await
+            .map_err(|error| ApiError::new(Code::Internal, error.to_string()))??;
         return Ok(Package { file_name, text });
     }
     Err(ApiError::invalid(format!("the form has no field {FIELD}")))

@@ -1,6 +1,7 @@
 //! The API from outside.
 #![allow(clippy::unwrap_used, reason = "all of this file is test code")]
 
+mod description;
 mod kfp_client;
 mod running;
 mod server;

@@ -26,7 +26,7 @@ async fn answer(server: &Server, request: Request<Body>) -> (u16, Vec<u8>) {
     let status = response.status().as_u16();
     (
         status,
-        to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec(),
+        to_bytes(response.into_body(), 1 << 22).await.unwrap().to_vec(),
     )
 }
 
@@ -45,8 +45,14 @@ async fn json(server: &Server, method: Method, path: &str, body: &Value) -> Valu
 /// Runs `hello.yaml` to its end.
 async fn run(server: &Server, who: &str) -> String {
     let spec: Value = serde_yaml::from_str(HELLO).unwrap();
-    let asked =
-        json!({"display_name": "a", "pipeline_spec": spec, "runtime_config": {"parameters": {"who": who}}});
+    run_spec(server, &spec, &json!({"who": who})).await
+}
+
+/// Runs a package to its good end.
+async fn run_spec(server: &Server, spec: &Value, parameters: &Value) -> String {
+    let asked = json!({
+        "display_name": "a", "pipeline_spec": spec, "runtime_config": {"parameters": parameters}
+    });
     let run = json(server, Method::POST, "/apis/v2beta1/runs", &asked).await;
     let id = run["run_id"].as_str().unwrap().to_owned();
     let deadline = Instant::now() + DEADLINE;
@@ -160,4 +166,115 @@ async fn a_log_is_found_by_known_nodes_only() {
             "{told}"
         );
     }
+}
+
+/// A package whose step leaves its artifact by this shell script, `$1` its place.
+fn leaves(script: &str) -> String {
+    include_str!("packages/artifact.yaml").replace("SCRIPT", script)
+}
+
+#[rstest]
+#[case::file("printf noted > \"$1\"", "text", 200, r#"{"data":"bm90ZWQ="}"#)]
+#[case::empty(": > \"$1\"", "text", 200, r#"{"data":""}"#)]
+#[case::unknown("printf noted > \"$1\"", "other", 404, "there is no artifact `other`")]
+#[case::path(
+    "printf noted > \"$1\"",
+    "..%2F..%2Fengine%2Fengine.db",
+    404,
+    "there is no artifact"
+)]
+#[case::folder("mkdir \"$1\"", "text", 400, "artifact `text` is a folder")]
+#[case::link_out(
+    "ln -s /etc/passwd \"$1\"",
+    "text",
+    400,
+    "artifact `text` is not among those that the engine keeps"
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_is_read_where_the_engine_keeps_it(
+    #[case] script: &str,
+    #[case] name: &str,
+    #[case] status: u16,
+    #[case] expected: &str,
+) {
+    let server = server().await;
+    let spec: Value = serde_yaml::from_str(&leaves(script)).unwrap();
+    let id = run_spec(&server, &spec, &json!({})).await;
+    let (answered, body) = read_artifact(&server, &id, "leave", name).await;
+    assert!(answered == status && body.contains(expected), "{answered} {body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_artifact_is_encoded_whole() {
+    let server = server().await;
+    let script = "printf %01000000d 0 > \"$1\"";
+    let spec: Value = serde_yaml::from_str(&leaves(script)).unwrap();
+    let id = run_spec(&server, &spec, &json!({})).await;
+    let (status, body) = read_artifact(&server, &id, "leave", "text").await;
+    let data = serde_json::from_str::<Value>(&body).unwrap()["data"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // A million bytes: 333,333 groups of three, and one of one.
+    assert_eq!((status, data.len()), (200, 1_333_336));
+    assert!(
+        data.starts_with("MDAwMDAw") && data.ends_with("MDAwMA=="),
+        "{}",
+        &data[1_333_300..]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_imported_from_elsewhere_is_not_read() {
+    let server = server().await;
+    let spec: Value = serde_yaml::from_str(include_str!("packages/import.yaml")).unwrap();
+    let id = run_spec(&server, &spec, &json!({})).await;
+    let (status, body) = read_artifact(&server, &id, "importer", "artifact").await;
+    assert_eq!(status, 400, "{body}");
+    assert!(body.contains("it is at file:///etc/hostname"), "{body}");
+}
+
+/// A step that puts a link in its log's place does not get the file behind it told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_a_link_is_not_followed() {
+    let server = server().await;
+    let id = run(&server, "Ada").await;
+    let node = greet(&server, &id).await["pods"][0]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let log = log_of(&server, &id, &node).await;
+    std::fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &log).unwrap();
+    let request = Request::builder()
+        .uri(format!("/apis/v1alpha1/runs/{id}/nodes/{node}/log"))
+        .header("host", "localhost")
+        .body(Body::empty())
+        .unwrap();
+    let (status, body) = answer(&server, request).await;
+    let body = String::from_utf8(body).unwrap();
+    assert_eq!(status, 500, "{body}");
+    assert!(!body.contains("root"), "{body}");
+}
+
+async fn read_artifact(server: &Server, run: &str, task: &str, name: &str) -> (u16, String) {
+    let listed = json(
+        server,
+        Method::GET,
+        &format!("/apis/v2beta1/runs/{run}/tasks"),
+        &Value::Null,
+    )
+    .await;
+    let tasks = listed["tasks"].as_array().unwrap();
+    let found = tasks.iter().find(|found| found["name"] == task).unwrap();
+    let node = found["task_id"].as_str().unwrap();
+    let request = Request::builder()
+        .uri(format!(
+            "/apis/v2beta1/runs/{run}/nodes/{node}/artifacts/{name}:read"
+        ))
+        .header("host", "localhost")
+        .body(Body::empty())
+        .unwrap();
+    let (status, body) = answer(server, request).await;
+    (status, String::from_utf8(body).unwrap())
 }

@@ -1,9 +1,13 @@
 """What people do with the unmodified kfp.Client, against the server at argv[1]."""
 
+import base64
 import json
 import sys
+import tarfile
 import tempfile
 import time
+import urllib.request
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,37 @@ def linger(seconds: int) -> int:
 def break_down() -> str:
     """Fail."""
     raise RuntimeError("broken on purpose")
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def gated(gate: str, log: str) -> str:
+    """Fail until somebody opens the gate; note every try."""
+    from pathlib import Path
+
+    with Path(log).open("a") as tries:
+        tries.write("gated\n")
+    if not Path(gate).exists():
+        raise RuntimeError("the gate is closed")
+    return "through"
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def note(log: str, text: dsl.Output[dsl.Artifact]) -> str:
+    """Note every try, and leave a text."""
+    from pathlib import Path
+
+    with Path(log).open("a") as tries:
+        tries.write("note\n")
+    Path(text.path).write_text("noted")
+    return "noted"
+
+
+@dsl.pipeline(name="twice")
+def twice(gate: str, log: str) -> None:
+    """Succeed, then fail until the gate is open."""
+    first: Any = note(log=log)
+    second: Any = gated(gate=gate, log=log)
+    second.after(first)
 
 
 @dsl.pipeline(name="hello")
@@ -173,6 +208,101 @@ def termination(client: Any, folder: Path) -> None:
     assert told["code"] == 9, told
 
 
+def retry(client: Any, folder: Path) -> None:
+    """Retry a run that failed: what failed is tried again, what succeeded is not."""
+    gate, log = folder / "gate", folder / "tries"
+    made = client.create_run_from_pipeline_package(
+        package(twice, folder), run_name="twice", arguments={"gate": str(gate), "log": str(log)}
+    )
+    assert finished(client, made.run_id).state == "FAILED"
+    gate.touch()
+    client.runs.run_service_retry_run(run_id=made.run_id)
+    run = finished(client, made.run_id)
+    assert run.state == "SUCCEEDED", run
+    assert log.read_text().split() == ["note", "gated", "gated"], log.read_text()
+    refused(lambda: client.runs.run_service_retry_run(run_id=made.run_id), 400)
+
+    node = next(node.task_id for node in run.run_details.task_details if node.display_name == "note")
+    address = f"{client._existing_config.host}/apis/v2beta1/runs/{run.run_id}/nodes/{node}/artifacts/text:read"
+    with urllib.request.urlopen(address) as answer:
+        assert base64.b64decode(json.load(answer)["data"]) == b"noted"
+
+
+def recurring(client: Any, folder: Path, experiment_id: str) -> None:
+    """Run every second, pause, go on, delete."""
+    asked = {"pipeline_package_path": package(hello, folder), "params": {"who": "Ada"}}
+    made = client.create_recurring_run(
+        experiment_id, "ticking", cron_expression="* * * * * *", max_concurrency=2, no_catchup=True, **asked
+    )
+    assert (made.status, made.max_concurrency, made.no_catchup) == ("ENABLED", "2", True), made
+    of_it = json.dumps(
+        {"predicates": [{"operation": "EQUALS", "key": "recurring_run_id", "stringValue": made.recurring_run_id}]}
+    )
+    deadline = time.monotonic() + TIMEOUT
+    while len((seen := client.list_runs(filter=of_it, sort_by="scheduled_at")).runs or []) < 2:
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.05)
+    first = finished(client, seen.runs[0].run_id)
+    assert first.state == "SUCCEEDED", first
+    assert first.recurring_run_id == made.recurring_run_id
+    assert first.scheduled_at < seen.runs[1].scheduled_at, seen
+    client.disable_recurring_run(made.recurring_run_id)
+    assert client.get_recurring_run(made.recurring_run_id).status == "DISABLED"
+    client.enable_recurring_run(made.recurring_run_id)
+    listed = client.list_recurring_runs(experiment_id=experiment_id)
+    assert [found.status for found in listed.recurring_runs] == ["ENABLED"], listed
+    client.delete_recurring_run(made.recurring_run_id)
+    refused(lambda: client.get_recurring_run(made.recurring_run_id), 404)
+
+    slow_one = client.create_recurring_run(
+        experiment_id, "daily", interval_second=86400, enabled=False, start_time="2026-01-01T00:00:00Z", **asked
+    )
+    assert slow_one.trigger.periodic_schedule.interval_second == "86400", slow_one
+    assert slow_one.status == "DISABLED", slow_one
+    client.delete_recurring_run(slow_one.recurring_run_id)
+    told = refused(
+        lambda: client.create_recurring_run(experiment_id, "odd", cron_expression="0 61 * * * *", **asked), 400
+    )
+    assert told["code"] == 3, told
+
+
+def archives(client: Any, folder: Path) -> None:
+    """Upload packages as archives."""
+    path = Path(package(hello, folder))
+    zipped, tarball = folder / "hello.zip", folder / "hello.tar.gz"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.write(path, "pipeline.yaml")
+    with tarfile.open(tarball, "w:gz") as archive:
+        archive.add(path, "pipeline.yaml")
+    for file in (zipped, tarball):
+        pipeline = client.upload_pipeline(str(file), pipeline_name=file.name)
+        versions = client.list_pipeline_versions(pipeline.pipeline_id).pipeline_versions
+        assert versions[0].pipeline_spec["pipelineInfo"]["name"] == "hello", versions
+        refused(lambda made=pipeline: client.delete_pipeline(made.pipeline_id), 400)
+        client.delete_pipeline_version(pipeline.pipeline_id, versions[0].pipeline_version_id)
+        client.delete_pipeline(pipeline.pipeline_id)
+
+
+def put_away(client: Any, folder: Path) -> None:
+    """Archive and unarchive a run and its experiment, then delete both."""
+    made = client.create_run_from_pipeline_package(package(hello, folder), run_name="old", experiment_name="archive")
+    run = finished(client, made.run_id)
+    client.archive_run(run.run_id)
+    assert client.get_run(run.run_id).storage_state == "ARCHIVED"
+    client.unarchive_run(run.run_id)
+    assert client.get_run(run.run_id).storage_state == "AVAILABLE"
+    client.archive_experiment(run.experiment_id)
+    assert client.get_experiment(run.experiment_id).storage_state == "ARCHIVED"
+    assert client.get_run(run.run_id).storage_state == "ARCHIVED"
+    told = refused(lambda: client.unarchive_run(run.run_id), 400)
+    assert told["code"] == 9, told
+    client.unarchive_experiment(run.experiment_id)
+    client.delete_run(run.run_id)
+    refused(lambda: client.get_run(run.run_id), 404)
+    client.delete_experiment(run.experiment_id)
+    refused(lambda: client.get_experiment(run.experiment_id), 404)
+
+
 def lists(client: Any, experiment_id: str) -> None:
     """Page, order, filter."""
     names: list[str] = []
@@ -214,6 +344,10 @@ def main(url: str) -> None:
         failure(client, folder)
         termination(client, folder)
         lists(client, experiment.experiment_id)
+        retry(client, folder)
+        recurring(client, folder, experiment.experiment_id)
+        archives(client, folder)
+        put_away(client, folder)
         absences(client)
 
 

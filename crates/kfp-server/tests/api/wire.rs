@@ -58,9 +58,9 @@ async fn uploaded(router: &Router) -> (String, String) {
 
 #[rstest]
 #[case::no_such_path(Method::GET, "/apis/v2beta1/nothing", "", 404, json!(5), "Not Found")]
-#[case::no_such_method(Method::PUT, "/apis/v2beta1/runs", "", 501, json!(12), "Method Not Allowed")]
+#[case::no_such_method(Method::PUT, "/apis/v2beta1/runs", "", 405, json!(12), "Method Not Allowed")]
 #[case::no_such_verb(
-    Method::POST, "/apis/v2beta1/runs/00000000-0000-4000-8000-000000000000:explode", "", 501, json!(12),
+    Method::POST, "/apis/v2beta1/runs/00000000-0000-4000-8000-000000000000:explode", "", 405, json!(12),
     "Method Not Allowed"
 )]
 #[case::no_run(
@@ -91,6 +91,39 @@ async fn uploaded(router: &Router) -> (String, String) {
 #[case::nameless_experiment(
     Method::POST, "/apis/v2beta1/experiments", "{}", 400, json!(3),
     "Failed to create a experiment: an experiment needs a name"
+)]
+#[case::nameless_recurring_run(
+    Method::POST, "/apis/v2beta1/recurringruns", "{}", 400, json!(3),
+    "Failed to create a recurring run: Recurring run's name cannot be empty"
+)]
+#[case::never_recurring_run(
+    Method::POST, "/apis/v2beta1/recurringruns", r#"{"display_name":"a","max_concurrency":"1"}"#, 400, json!(3),
+    "Failed to create a recurring run: trigger: a cron_schedule or a periodic_schedule is required"
+)]
+#[case::too_many_at_once(
+    Method::POST, "/apis/v2beta1/recurringruns",
+    r#"{"display_name":"a","max_concurrency":11,"trigger":{"cron_schedule":{"cron":"* * * * * *"}},"pipeline_spec":{}}"#,
+    400, json!(3),
+    "Failed to create a recurring run: Max concurrency of a recurring run must be at least 1 and at most 10. Received 11"
+)]
+#[case::less_than_none_at_once(
+    Method::POST, "/apis/v2beta1/recurringruns",
+    r#"{"display_name":"a","max_concurrency":"-1","trigger":{"cron_schedule":{"cron":"* * * * * *"}}}"#, 400, json!(3),
+    "Failed to create a recurring run: Max concurrency of a recurring run must be at least 1 and at most 10. Received -1"
+)]
+#[case::no_recurring_run(
+    Method::POST, "/apis/v2beta1/recurringruns/7:enable", "", 404, json!(5),
+    "Failed to enable a recurring run: RecurringRun 7 not found"
+)]
+#[case::fetched_version(
+    Method::POST, "/apis/v2beta1/pipelines/create",
+    r#"{"pipeline":{"name":"a"},"pipeline_version":{"package_url":{"pipeline_url":"http://169.254.169.254/"}}}"#,
+    400, json!(3),
+    "Failed to create a pipeline: package_url: this server fetches nothing; upload the package, or send its pipeline_spec"
+)]
+#[case::no_pipeline_to_update(
+    Method::PATCH, "/apis/v2beta1/pipelines/00000000-0000-4000-8000-000000000000", r#"{"display_name":"a"}"#, 404,
+    json!(5), "Failed to update pipeline: there is no pipeline `00000000-0000-4000-8000-000000000000`"
 )]
 #[tokio::test]
 async fn errors_have_kfp_s_codes_and_shape(
@@ -126,13 +159,52 @@ async fn a_package_is_kept_as_it_was_uploaded() {
     assert_eq!(told["pipeline_spec"]["pipelineInfo"]["name"], "hello");
 }
 
+#[tokio::test]
+async fn names_to_show_and_labels_change_where_they_are_given() {
+    let server = Server::new(Shim::this_program()).await;
+    let (pipeline, version) = uploaded(&server.router).await;
+    let pipeline = format!("/apis/v2beta1/pipelines/{pipeline}");
+    let version = format!("{pipeline}/versions/{version}");
+    for path in [&pipeline, &version] {
+        let asked = r#"{"display_name": "Hello", "tags": {"team": "ada"}}"#;
+        let (status, told) = call(&server.router, Method::PATCH, path, asked).await;
+        assert_eq!(
+            (status, &told["display_name"], &told["name"]),
+            (200, &json!("Hello"), &json!("hello"))
+        );
+        assert_eq!(told["tags"], json!({"team": "ada"}));
+        let (_, kept) = call(&server.router, Method::PATCH, path, "{}").await;
+        assert_eq!(kept, told);
+        let (_, bare) = call(&server.router, Method::PATCH, path, r#"{"tags": {}}"#).await;
+        assert_eq!((bare.get("tags"), &bare["display_name"]), (None, &json!("Hello")));
+    }
+}
+
+#[tokio::test]
+async fn a_version_is_made_of_the_spec_itself() {
+    let server = Server::new(Shim::this_program()).await;
+    let spec: Value = serde_yaml::from_str(HELLO).unwrap();
+    let asked = json!({"pipeline": {"name": "a"}, "pipeline_version": {"pipeline_spec": spec}});
+    let path = "/apis/v2beta1/pipelines/create";
+    let (status, made) = call(&server.router, Method::POST, path, &asked.to_string()).await;
+    assert_eq!(status, 200, "{made}");
+    let path = format!(
+        "/apis/v2beta1/pipelines/{}/versions",
+        made["pipeline_id"].as_str().unwrap()
+    );
+    let asked = json!({"display_name": "second", "pipeline_spec": spec});
+    let (status, version) = call(&server.router, Method::POST, &path, &asked.to_string()).await;
+    assert_eq!((status, &version["name"]), (200, &json!("second")), "{version}");
+    assert_eq!(get(&server.router, &path).await.1["total_size"], 2);
+}
+
 #[rstest]
 #[case::no_yaml(
     "/apis/v2beta1/pipelines/upload?name=a", &form("root: ["), 400, "Failed to create a pipeline and a pipeline version: "
 )]
 #[case::archive(
     "/apis/v2beta1/pipelines/upload?name=a", &form("PK\u{3}\u{4}"), 400,
-    "Failed to create a pipeline and a pipeline version: hello.yaml: an archive; upload the YAML that is in it"
+    "Failed to create a pipeline and a pipeline version: hello.yaml: not a valid zip file"
 )]
 #[case::no_file(
     "/apis/v2beta1/pipelines/upload?name=a",
