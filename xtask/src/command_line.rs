@@ -9,6 +9,7 @@ cargo xtask COMMAND
   doctor [--json]           what this machine has and lacks, and the command that fixes each
   up | status | down        the rung; flags as of `cargo platform-ctl up --help`
   recipe NAME [FLAG...]     bring the rung up, run a recipe, check it; flags as of `cargo platform-ctl recipe --help`
+  gate [FLAG...]            the merge gate: the recipe and every scenario, from an empty state of its own
   tier6 COMMAND             what the rungs on Kubernetes install: lock, render, diff, verify, images
   test [SUITE...]           every test, or only these suites
   bench recipe [--json]     the recipe cold, warm and cached, seconds by step
@@ -54,7 +55,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match arguments.first().and_then(|first| first.to_str()) {
         None | Some("help" | "-h" | "--help") => return Ok(Command::Help),
-        Some("up" | "status" | "down" | "recipe" | "tier6") => return Ok(Command::Platform(arguments)),
+        Some("up" | "status" | "down" | "recipe" | "gate" | "tier6") => {
+            return Ok(Command::Platform(arguments));
+        }
         _ => {}
     }
     let parsed = flags::Xtask::from_vec(arguments).map_err(|error| error.to_string())?;
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_refused() {
-        assert!(parsed("gate").is_err());
+        assert!(parsed("gates").is_err());
         assert_eq!(
             parsed("bench engines").unwrap_err(),
             "there is no bench `engines`; there is: recipe"

@@ -63,13 +63,8 @@ fn build() -> Result<PathBuf, String> {
     for package in packages {
         cargo.args(["--package", package]);
     }
-    // A build that has nothing to do stays silent; one that takes minutes says what it is at.
-    let folder = target().join("release");
-    if packages.iter().all(|program| folder.join(program).exists()) {
-        cargo.arg("--quiet");
-    }
     match cargo.status() {
-        Ok(status) if status.success() => Ok(folder),
+        Ok(status) if status.success() => Ok(target().join("release")),
         Ok(status) => Err(format!("cargo build ended with {status}")),
         Err(error) => Err(format!("cargo: {error}")),
     }

@@ -35,7 +35,7 @@ const SUITES: [Suite; 7] = [
         name: "pyright",
         budget: Duration::from_secs(120),
         run: |sh, python| {
-            each_python_room(sh, |sh| {
+            each(&TYPED, sh, |sh| {
                 cmd!(
                     sh,
                     "{python}/basedpyright --level error --pythonpath {python}/python"
@@ -63,7 +63,7 @@ const SUITES: [Suite; 7] = [
     Suite {
         name: "python",
         budget: Duration::from_secs(240),
-        run: |sh, python| each_python_room(sh, |sh| cmd!(sh, "{python}/python -m pytest").run()),
+        run: |sh, python| each(&TESTED, sh, |sh| cmd!(sh, "{python}/python -m pytest").run()),
     },
     Suite {
         name: "e2e",
@@ -73,11 +73,14 @@ const SUITES: [Suite; 7] = [
     },
 ];
 
-/// Folders with a Python project of their own.
-const PYTHON_ROOMS: [&str; 2] = ["recipes/train-deploy", "crates/controllers/python"];
+/// Folders with Python tests of their own.
+const TESTED: [&str; 2] = ["recipes/train-deploy", "crates/controllers/python"];
 
-fn each_python_room(sh: &Shell, run: impl Fn(&Shell) -> xshell::Result<()>) -> xshell::Result<()> {
-    PYTHON_ROOMS.iter().try_for_each(|room| {
+/// Folders whose Python is type-checked, each by its own pyproject.toml.
+const TYPED: [&str; 3] = [TESTED[0], TESTED[1], "crates/kfp-server/tests/api"];
+
+fn each(rooms: &[&str], sh: &Shell, run: impl Fn(&Shell) -> xshell::Result<()>) -> xshell::Result<()> {
+    rooms.iter().try_for_each(|room| {
         let _inside = sh.push_dir(room);
         run(sh)
     })
@@ -183,7 +186,7 @@ suites: 1 passed, 1 failed";
         let total: Duration = SUITES.iter().map(|suite| suite.budget).sum();
         assert!(total <= Duration::from_secs(30 * 60), "{total:?}");
         assert!(
-            PYTHON_ROOMS
+            TYPED
                 .iter()
                 .all(|room| clone::root().join(room).join("pyproject.toml").is_file())
         );

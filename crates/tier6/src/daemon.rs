@@ -1,12 +1,12 @@
 //! The embedded rung's daemon: which one runs, and that there is one only.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use processes::ProcessIdentity;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::Tier6Error;
 use crate::state_dir::StateDir;
@@ -52,16 +52,22 @@ impl DaemonRecord {
     }
 }
 
-/// Tells one build of a program from another: the digest of its file.
+/// Tells one build of a program from another by its file's size and the time it was written, which a build changes:
+/// `up` on a rung that is up reads no program whole.
 ///
 /// # Errors
 /// [`Tier6Error::Program`].
 pub fn build_id(program: &Path) -> Result<String, Tier6Error> {
-    let bytes = std::fs::read(program).map_err(|source| Tier6Error::Program {
+    let file = program.metadata().map_err(|source| Tier6Error::Program {
         program: program.to_owned(),
         source,
     })?;
-    Ok(hex::encode(&Sha256::digest(&bytes)[..8]))
+    Ok(format!(
+        "{:x}-{:x}.{:x}",
+        file.size(),
+        file.mtime(),
+        file.mtime_nsec()
+    ))
 }
 
 /// The right to be the daemon of a state folder; given up when dropped, or when the process ends, however it ends.
@@ -96,7 +102,6 @@ impl DaemonLock {
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
     match (file.metadata(), path.metadata()) {
         (Ok(held), Ok(found)) => held.ino() == found.ino() && held.dev() == found.dev(),
         _ => false,
@@ -120,6 +125,23 @@ mod tests {
         drop(again);
         assert!(DaemonLock::take(&state).unwrap().is_some());
         assert!(state.daemon_lock().exists());
+    }
+
+    #[test]
+    fn a_program_that_was_built_again_is_another_build() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("basecampd");
+        std::fs::write(&program, "one").unwrap();
+        let first = build_id(&program).unwrap();
+        assert_eq!(build_id(&program).unwrap(), first);
+        let later = program.metadata().unwrap().modified().unwrap() + std::time::Duration::from_secs(1);
+        File::options()
+            .write(true)
+            .open(&program)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        assert_ne!(build_id(&program).unwrap(), first);
     }
 
     #[test]
