@@ -198,7 +198,7 @@ async fn example(endpoints: &Endpoints, report: &Report) -> Option<String> {
         .ok()?;
     let requests: Vec<serde_json::Value> = serde_json::from_slice(&recorded).ok()?;
     let url = serving::infer_url(&endpoints.serving.url, &model.name);
-    requests.first().map(|request| curl(&url, &request.to_string()))
+    requests.first().map(|request| curl(&url, request))
 }
 
 /// Bytes that the services hold; none where the rung is somebody else's.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use checks::{Gate, Report};
 use kfp_api::{StepKind, StepState, StepView};
+use serde_json::Value;
 
 use super::{bytes, columns};
 use crate::recipe::Data;
@@ -130,11 +131,29 @@ fn names(steps: &[StepView], chosen: impl Fn(&StepView) -> bool) -> String {
     }
 }
 
-/// A request to paste into a shell.
-pub(crate) fn curl(url: &str, request: &str) -> String {
+/// A request to paste into a shell: of an Open Inference Protocol request, its first row.
+pub(crate) fn curl(url: &str, request: &Value) -> String {
     // Single quotes hold everything but themselves.
-    let request = request.replace('\'', r"'\''");
+    let request = first_row(request.clone()).to_string().replace('\'', r"'\''");
     format!("curl -s {url} -H 'Content-Type: application/json' -d '{request}'")
+}
+
+/// The request with one row of each input: the first axis of a shape counts rows.
+fn first_row(mut request: Value) -> Value {
+    let inputs = request.get_mut("inputs").and_then(Value::as_array_mut);
+    for input in inputs.into_iter().flatten() {
+        let Some(shape) = input.get_mut("shape").and_then(Value::as_array_mut) else {
+            continue;
+        };
+        let width: u64 = shape.iter().skip(1).filter_map(Value::as_u64).product();
+        if let Some(rows) = shape.first_mut() {
+            *rows = 1.into();
+        }
+        if let Some(data) = input.get_mut("data").and_then(Value::as_array_mut) {
+            data.truncate(usize::try_from(width).unwrap_or(usize::MAX));
+        }
+    }
+    request
 }
 
 #[cfg(test)]
@@ -143,6 +162,7 @@ mod tests {
     use crate::view::same;
     use crate::view::steps::tests::step;
     use checks::Model;
+    use serde_json::json;
 
     fn report(open: bool) -> Report {
         Report {
@@ -238,10 +258,17 @@ train-deploy: run 6f0c8a52-1111-4222-8333-444444444444 SUCCEEDED in 74.3 s on em
     }
 
     #[test]
-    fn a_request_with_quotes_survives_the_shell() {
+    fn a_request_to_paste_has_one_row_and_survives_the_shell() {
+        let request = json!({
+            "id": "it's",
+            "inputs": [{"name": "x", "shape": [2, 3], "datatype": "FP64", "data": [1.5, 2.0, 3.0, 4.0, 5.0, 6.0]}],
+        });
         assert_eq!(
-            curl("http://127.0.0.1/v2", r#"{"id":"it's"}"#),
-            r#"curl -s http://127.0.0.1/v2 -H 'Content-Type: application/json' -d '{"id":"it'\''s"}'"#
+            curl("http://127.0.0.1/v2", &request),
+            concat!(
+                r"curl -s http://127.0.0.1/v2 -H 'Content-Type: application/json' ",
+                r#"-d '{"id":"it'\''s","inputs":[{"name":"x","shape":[1,3],"datatype":"FP64","data":[1.5,2.0,3.0]}]}'"#
+            )
         );
     }
 }
