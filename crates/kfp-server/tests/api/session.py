@@ -69,7 +69,7 @@ def note(log: str, text: dsl.Output[dsl.Artifact]) -> str:
 @dsl.pipeline(name="twice")
 def twice(gate: str, log: str) -> None:
     """Succeed, then fail until the gate is open."""
-    first: Any = note(log=log)
+    first: Any = note(log=log)  # pyright: ignore[reportCallIssue] (KFP supplies outputs)
     second: Any = gated(gate=gate, log=log)
     second.after(first)
 
