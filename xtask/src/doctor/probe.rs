@@ -42,6 +42,10 @@ pub(super) fn diagnose(state: &Path) -> Diagnosis {
         if python::is_set_up(state) { 1024 } else { DISK_MIB },
         "free some space, or move state elsewhere: BASECAMP_STATE_DIR=DIR",
     ));
+    for (name, program) in [("rustfmt", "rustfmt"), ("clippy", "cargo-clippy")] {
+        let fix = format!("rustup component add {name} (only `cargo xtask test` needs it)");
+        findings.push(tool(name, &[program], true, &fix));
+    }
     findings.push(tool(
         "kubectl",
         &["kubectl"],
