@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 const COMMON: &str = "Options of every command";
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Common {
     /// Endpoints document of a platform that is there [default: the state folder's]
     #[arg(long, value_name = "FILE", global = true, help_heading = COMMON)]
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Down,
     /// Bring the rung up, run a recipe on it, check what came of it
     Recipe(RunArguments),
+    /// Play every scenario on a rung of its own, from an empty state: the merge gate
+    Gate(GateArguments),
     /// Run pipelines and look at runs
     #[command(subcommand)]
     Pipeline(PipelineCommand),
@@ -110,6 +112,26 @@ pub(crate) enum PipelineCommand {
         /// Id, the beginning of one, or `latest`
         run: String,
     },
+}
+
+/// What to play.
+#[derive(Debug, Args)]
+pub(crate) struct GateArguments {
+    /// Recipe: a folder of recipes/, or the path of one
+    #[arg(default_value = "train-deploy")]
+    pub(crate) name: String,
+    /// Write the outcomes as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write a summary as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
+    /// Play only this scenario, in what the last gate left; may be given several times
+    #[arg(long, value_name = "SCENARIO")]
+    pub(crate) only: Vec<String>,
+    /// Leave the gate's rung up, to look at
+    #[arg(long)]
+    pub(crate) keep_up: bool,
 }
 
 /// What to run.

@@ -25,7 +25,13 @@ pub(crate) enum Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
+        Self::from(u8::from(exit))
+    }
+}
+
+impl From<Exit> for u8 {
+    fn from(exit: Exit) -> Self {
+        match exit {
             Exit::Well => 0,
             Exit::Broken => 1,
             Exit::Usage => 2,
@@ -33,7 +39,7 @@ impl From<Exit> for ExitCode {
             Exit::GateClosed => 4,
             // As a shell tells a program that SIGINT ended.
             Exit::Interrupted => 130,
-        })
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod cli;
 mod components;
 mod failure;
+mod gate;
 mod output;
 mod pipeline;
 mod place;
@@ -48,6 +49,7 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
             recipe::run(common, asked).await
         }
         Command::Tier6(command) => components::carry_out(common, command),
+        Command::Gate(asked) => Box::pin(gate::gate(common, asked)).await,
         Command::Pipeline(command) => match command {
             PipelineCommand::Run(asked) => recipe::run(common, asked).await,
             PipelineCommand::Plan(asked) => recipe::plan(common, asked).await,

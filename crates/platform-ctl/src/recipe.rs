@@ -2,7 +2,7 @@
 
 mod bundle;
 mod compile;
-mod git;
+pub(crate) mod git;
 mod parameters;
 mod publish;
 mod submit;
@@ -10,12 +10,14 @@ mod submit;
 use checks::{Conclusion, Report};
 use endpoints::Endpoints;
 use jiff::Timestamp;
+use kfp_api::forecast::Forecast;
 use kfp_api::run::{Run, RuntimeConfig, RuntimeState};
-use kfp_api::{Client, StepView};
+use kfp_api::{Client, KfpError, StepView};
 use model_registry::{Registry, provenance};
 use pipeline_spec::Pipeline;
 
 use self::compile::Compiled;
+pub(crate) use self::compile::{locate, sources};
 use crate::cli::{Common, RunArguments};
 use crate::failure::{Exit, Failure};
 use crate::view::summary::{Summary, curl, summary};
@@ -41,7 +43,39 @@ struct Prepared {
     config: RuntimeConfig,
 }
 
+/// How far a run was carried out.
+pub(crate) enum Carried {
+    /// To its end.
+    Ended(Box<Concluded>),
+    /// Until the user had seen enough; it goes on.
+    Interrupted,
+}
+
+/// What came of a run.
+pub(crate) struct Concluded {
+    /// What the checks found.
+    pub(crate) report: Report,
+    /// The same for people, with a summary.
+    pub(crate) told: String,
+    /// How to end.
+    pub(crate) verdict: Result<Exit, Failure>,
+}
+
 pub(crate) async fn run(common: &Common, asked: &RunArguments) -> Result<Exit, Failure> {
+    let Carried::Ended(concluded) = carry_out(common, asked).await? else {
+        return Ok(Exit::Interrupted);
+    };
+    if common.json {
+        eprint!("{}", concluded.told);
+        output::json(&concluded.report)?;
+    } else {
+        output::text(&concluded.told)?;
+    }
+    concluded.verdict
+}
+
+/// Makes a run, shows it to its end, and checks what came of it.
+pub(crate) async fn carry_out(common: &Common, asked: &RunArguments) -> Result<Carried, Failure> {
     let prepared = prepare(common, asked)?;
     let Prepared {
         endpoints,
@@ -68,17 +102,31 @@ pub(crate) async fn run(common: &Common, asked: &RunArguments) -> Result<Exit, F
         .await?;
     eprintln!("{}: run {} on {}", compiled.name, created.run_id, endpoints.rung);
     match Box::pin(watch::to_the_end(pipelines, &created.run_id)).await? {
-        Watched::Interrupted => Ok(Exit::Interrupted),
+        Watched::Interrupted => Ok(Carried::Interrupted),
         Watched::Ended { run, steps } => tokio::select! {
             concluded = Box::pin(conclude(common, &prepared, &run, &steps)) => concluded,
-            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            _ = tokio::signal::ctrl_c() => Ok(Carried::Interrupted),
         },
     }
 }
 
 pub(crate) async fn plan(common: &Common, asked: &RunArguments) -> Result<Exit, Failure> {
+    let forecast = foretell(common, asked).await??;
+    if common.json {
+        output::json(&forecast)?;
+    } else {
+        output::text(&view::plan::table(&forecast))?;
+    }
+    Ok(Exit::Well)
+}
+
+/// What such a run would do, or what the server had to say to that.
+pub(crate) async fn foretell(
+    common: &Common,
+    asked: &RunArguments,
+) -> Result<Result<Forecast, KfpError>, Failure> {
     let prepared = prepare(common, asked)?;
-    let forecast = prepared
+    Ok(prepared
         .pipelines
         .plan(&Run {
             display_name: prepared.compiled.name.clone(),
@@ -86,13 +134,7 @@ pub(crate) async fn plan(common: &Common, asked: &RunArguments) -> Result<Exit, 
             runtime_config: Some(prepared.config),
             ..Run::default()
         })
-        .await?;
-    if common.json {
-        output::json(&forecast)?;
-    } else {
-        output::text(&view::plan::table(&forecast))?;
-    }
-    Ok(Exit::Well)
+        .await)
 }
 
 fn prepare(common: &Common, asked: &RunArguments) -> Result<Prepared, Failure> {
@@ -131,13 +173,13 @@ fn prepare(common: &Common, asked: &RunArguments) -> Result<Prepared, Failure> {
     })
 }
 
-/// Checks what came of the run, tells it, and says how to end.
+/// Checks what came of the run, and says how to tell it and how to end.
 async fn conclude(
     common: &Common,
     prepared: &Prepared,
     run: &Run,
     steps: &[StepView],
-) -> Result<Exit, Failure> {
+) -> Result<Carried, Failure> {
     let endpoints = &prepared.endpoints;
     let report = Box::pin(checks::run(endpoints, &run.run_id))
         .await
@@ -153,14 +195,13 @@ async fn conclude(
         held: held(common).await,
         dashboards: &endpoints.dashboards,
     };
-    let text = format!("\n{}{}", checks::table(&report.checks), summary(&told));
-    if common.json {
-        eprint!("{text}");
-        output::json(&report)?;
-    } else {
-        output::text(&text)?;
-    }
-    verdict(run, steps, &report)
+    let told = format!("\n{}{}", checks::table(&report.checks), summary(&told));
+    let verdict = verdict(run, steps, &report);
+    Ok(Carried::Ended(Box::new(Concluded {
+        report,
+        told,
+        verdict,
+    })))
 }
 
 fn verdict(run: &Run, steps: &[StepView], report: &Report) -> Result<Exit, Failure> {

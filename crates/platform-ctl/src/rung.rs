@@ -33,7 +33,7 @@ pub(crate) async fn ensure_up(common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn bring_up(state: &StateDir) -> Result<embedded::UpReport, Failure> {
+pub(crate) async fn bring_up(state: &StateDir) -> Result<embedded::UpReport, Failure> {
     let mut screen = Screen::new();
     let mut services: Vec<ServiceStatus> = Vec::new();
     let up = embedded::up(state, &beside_this("basecampd")?, |progress| match progress {

@@ -49,6 +49,7 @@ fn text(bytes: &[u8], folder: &Path) -> String {
 #[case(&["pipeline", "--help"], include_str!("help/pipeline.txt"))]
 #[case(&["pipeline", "run", "--help"], include_str!("help/pipeline-run.txt"))]
 #[case(&["recipe", "--help"], include_str!("help/recipe.txt"))]
+#[case(&["gate", "--help"], include_str!("help/gate.txt"))]
 #[case(&["pipeline", "logs", "--help"], include_str!("help/pipeline-logs.txt"))]
 fn help(#[case] arguments: &[&str], #[case] expected: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -85,6 +86,10 @@ fn help(#[case] arguments: &[&str], #[case] expected: &str) {
 #[case::no_recipe_outside_a_clone(
     &["pipeline", "plan", "tiny", "--endpoints", "endpoints.yaml"], 2,
     "error: DIR is in no clone of basecamp\nnext: go into one, or give the path of the recipe's folder\n"
+)]
+#[case::no_such_scenario(
+    &["gate", "./tiny", "--only", "look", "--state-dir", "state"], 2,
+    "error: there is no scenario look; there are recipe, small, nothing, restart, threshold, closed-gate, golden-set, train-module, search-space, feature, comment, lock, environment, byte, open-week, closed-week\n"
 )]
 #[case::nothing_to_bring_up_with(
     &["up", "--state-dir", "state"], 3,

@@ -240,11 +240,16 @@ pub const ALL: [Scenario; 16] = [
 ];
 
 /// The scenario that the small ones are compared with.
-pub(super) const FIRST_SMALL: &str = "small";
+const FIRST_SMALL: &str = "small";
 
 impl Scenario {
     /// Whether it is the first run on its basis: in a place that is not empty it may find anything in the cache.
     pub fn is_first(&self) -> bool {
-        self.basis == Basis::Whole || self.name == FIRST_SMALL
+        self.basis == Basis::Whole || self.is_compared_with()
+    }
+
+    /// Whether it is the one that the small ones are compared with.
+    pub fn is_compared_with(&self) -> bool {
+        self.name == FIRST_SMALL
     }
 }

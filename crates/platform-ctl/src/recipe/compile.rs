@@ -38,7 +38,7 @@ impl Compiled {
 }
 
 /// The recipe's folder: `recipes/NAME` of the clone, or NAME itself where it is a path.
-pub(super) fn locate(name: &str, cwd: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn locate(name: &str, cwd: &Path) -> Result<PathBuf, Failure> {
     let folder = if name.contains('/') {
         cwd.join(name)
     } else {
@@ -163,7 +163,7 @@ fn source_digest(recipe: &Path, python: &Path) -> io::Result<String> {
 }
 
 /// All files below, sorted, without what tools leave behind.
-fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

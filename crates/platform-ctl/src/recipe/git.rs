@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The commit that a folder's sources are at, marked where they differ from it; none outside git.
-pub(super) fn commit_of(folder: &Path) -> Option<String> {
+pub(crate) fn commit_of(folder: &Path) -> Option<String> {
     let commit = git(folder, &["rev-parse", "--verify", "HEAD"]).ok()?;
     let changes = git(folder, &["status", "--porcelain", "--", "."]).ok()?;
     Some(if changes.is_empty() {
@@ -15,7 +15,7 @@ pub(super) fn commit_of(folder: &Path) -> Option<String> {
 }
 
 /// git on a repository, untouched by the variables of a hook that may have called us.
-pub(super) fn command(folder: &Path) -> Command {
+pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(folder).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
@@ -31,7 +31,7 @@ pub(super) fn command(folder: &Path) -> Command {
 }
 
 /// What git answers, or what it complains of.
-pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = command(folder)
         .args(arguments)
         .output()

@@ -345,7 +345,7 @@ impl Stage for Paper {
         Ok(())
     }
 
-    async fn alter(&mut self, step: &str, _: &str) -> Result<(), Halt> {
+    async fn alter(&mut self, _: &Setting, step: &str, _: &str) -> Result<(), Halt> {
         let small = format!("{:?}", Basis::Small);
         let of_step = self.cache.iter_mut().filter(|(key, _)| key.starts_with(step));
         // The one whose inputs are unchanged: the shortest key.
