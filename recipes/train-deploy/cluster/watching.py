@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,14 +11,19 @@ from http import HTTPStatus
 from typing import Any
 
 from kubernetes import client, config, watch
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 Document = dict[str, Any]
 
 _RECONNECT_SECONDS = 0.5
 """Between two tries to reach an API server that does not answer: there is nothing to wait on but itself."""
+_SILENCE_SECONDS = 120
+"""An API server that has not answered for so long is not just being started again."""
 _WATCH_SECONDS = 300
 """One watch request lives at most so long; the next one goes on where it ended."""
+_CONNECT_SECONDS = 10
+_ANSWER_SECONDS = 30
+"""A server that takes connections and does not answer is one that does not answer."""
 
 
 class WatchError(Exception):
@@ -40,6 +46,7 @@ class Objects:
     def __init__(self, kind: Kind, namespace: str) -> None:
         """Connects as the environment says: KUBECONFIG, else the pod's service account."""
         config.load_config()
+        self._server = client.Configuration.get_default_copy().host
         self._kind = kind
         self._namespace = namespace
         self._api = client.CustomObjectsApi()
@@ -53,7 +60,7 @@ class Objects:
         name = document["metadata"]["name"]
         while True:
             try:
-                return self._call(lambda: self._api.create_namespaced_custom_object(*self._where, document), deadline)
+                return self._call("created", name, deadline, self._api.create_namespaced_custom_object, document)
             except client.ApiException as error:
                 if error.status != HTTPStatus.CONFLICT:
                     raise WatchError(f"{self._named(name)} was refused: {_message(error)}") from error
@@ -66,7 +73,7 @@ class Objects:
     def get(self, name: str, deadline: float) -> Document | None:
         """The object, or None where there is none."""
         try:
-            return self._call(lambda: self._api.get_namespaced_custom_object(*self._where, name), deadline)
+            return self._call("read", name, deadline, self._api.get_namespaced_custom_object, name)
         except client.ApiException as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
@@ -84,24 +91,16 @@ class Objects:
                 raise WatchError(f"{self._named(name)} was deleted while it was waited for; last seen: {seen}")
             yield state
             seen = describe(state)
-            try:
-                for event in self._events(name, state["metadata"]["resourceVersion"], deadline):
-                    if event["type"] in ("ADDED", "MODIFIED"):
-                        yield event["object"]
-                        seen = describe(event["object"])
-                    else:
-                        break
-            except client.ApiException as error:
-                # 410: too old a version to go on from; anything else in this class is answered the same way by a get.
-                if error.status not in (HTTPStatus.GONE, HTTPStatus.INTERNAL_SERVER_ERROR):
-                    raise WatchError(f"{self._named(name)} cannot be watched: {_message(error)}") from error
-            except (HTTPError, OSError):
-                # The server went away: the get above waits until it is back.
-                pass
+            for event in self._events(name, state["metadata"]["resourceVersion"], deadline):
+                if event["type"] not in ("ADDED", "MODIFIED"):
+                    break
+                yield event["object"]
+                seen = describe(event["object"])
             if time.monotonic() > deadline:
                 raise WatchError(f"{self._named(name)} took too long; last seen: {seen}")
 
     def _events(self, name: str, version: str, deadline: float) -> Iterator[Document]:
+        """What happens to the object from this version on, until the server ends the watch or goes away."""
         seconds = max(1, min(_WATCH_SECONDS, int(deadline - time.monotonic())))
         events: Any = watch.Watch().stream(
             self._api.list_namespaced_custom_object,
@@ -109,12 +108,21 @@ class Objects:
             field_selector=f"metadata.name={name}",
             resource_version=version,
             timeout_seconds=seconds,
+            _request_timeout=(_CONNECT_SECONDS, seconds + _ANSWER_SECONDS),
         )
-        yield from events
+        try:
+            yield from events
+        except client.ApiException as error:
+            # 410: too old a version to go on from; anything else in this class is answered the same way by a get.
+            if error.status not in (HTTPStatus.GONE, HTTPStatus.INTERNAL_SERVER_ERROR):
+                raise WatchError(f"{self._named(name)} cannot be watched: {_message(error)}") from error
+        except (HTTPError, OSError):
+            # A get, which follows, waits until it is back, and says so where it does not come.
+            time.sleep(_RECONNECT_SECONDS)
 
     def _delete(self, name: str, deadline: float) -> None:
         try:
-            self._call(lambda: self._api.delete_namespaced_custom_object(*self._where, name), deadline)
+            self._call("deleted", name, deadline, self._api.delete_namespaced_custom_object, name)
         except client.ApiException as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise WatchError(f"{self._named(name)} cannot be deleted: {_message(error)}") from error
@@ -125,14 +133,30 @@ class Objects:
                 if event["type"] == "DELETED":
                     break
 
-    def _call(self, call: Callable[[], object], deadline: float) -> Document:
-        """Calls the API, again while nobody answers: a restarting server must not fail a step."""
+    def _call(
+        self,
+        done: str,
+        name: str,
+        deadline: float,
+        call: Callable[..., object],
+        what: Document | str,
+    ) -> Document:
+        """Calls the API, again while nobody answers: a restarting server must not fail a step.
+
+        Raises WatchError where it stays silent, or is another than the one we know. `done` is the call as a participle.
+        """
+        patience = min(time.monotonic() + _SILENCE_SECONDS, deadline)
         while True:
             try:
-                found = call()
+                found = call(*self._where, what, _request_timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS))
             except (HTTPError, OSError) as error:
-                if time.monotonic() > deadline:
-                    raise WatchError(f"the Kubernetes API does not answer: {error}: `cargo xtask status`") from error
+                cause = _cause(error)
+                # Its certificate is not of the authority that our configuration names: waiting makes it no other.
+                if isinstance(cause, ssl.SSLCertVerificationError) or time.monotonic() > patience:
+                    raise WatchError(
+                        f"{self._named(name)} cannot be {done}: the Kubernetes API at {self._server} does not answer:"
+                        f" {cause}: `cargo xtask status`",
+                    ) from error
                 time.sleep(_RECONNECT_SECONDS)
             else:
                 assert isinstance(found, dict)
@@ -149,6 +173,14 @@ def run_name(prefix: str) -> str:
     if not digits:
         raise WatchError("environment variable KFP_RUN_ID is not set: this step runs inside a pipeline run")
     return f"{prefix}-{digits[:12]}"
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What a failed request comes from: urllib3 wraps it once for its retries and once for its pool."""
+    if isinstance(error, MaxRetryError) and error.reason is not None:
+        return _cause(error.reason)
+    wrapped = error.args[0] if error.args else None
+    return _cause(wrapped) if isinstance(wrapped, BaseException) else error
 
 
 def _message(error: client.ApiException) -> str:

@@ -5,18 +5,28 @@ The same steps run against the real resource API and its controllers in the reci
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from cluster import watching
 from cluster.watching import Kind, Objects, WatchError, run_name
+from tests.conftest import free_port
 from training import rayjob
 from tuning import experiment
 from tuning.experiment import ExperimentError
@@ -45,15 +55,15 @@ class Server:
             raise client.ApiException(status=404, reason="Not Found")
         return {"metadata": {"name": NAME, "namespace": "trials", "resourceVersion": "1"}, **state}
 
-    def get_namespaced_custom_object(self, *_: str) -> Any:
+    def get_namespaced_custom_object(self, *_: str, **__: object) -> Any:
         self.calls.append("get")
         return self._next()
 
-    def create_namespaced_custom_object(self, *arguments: Any) -> Any:
+    def create_namespaced_custom_object(self, *arguments: Any, **_: object) -> Any:
         self.calls.append("create")
         return self._next() or arguments
 
-    def delete_namespaced_custom_object(self, *_: str) -> Any:
+    def delete_namespaced_custom_object(self, *_: str, **__: object) -> Any:
         self.calls.append("delete")
         return {}
 
@@ -129,8 +139,97 @@ def test_waiting_ends_with_what_was_last_seen(monkeypatch: pytest.MonkeyPatch) -
         until_over(Server([status(3, "Running")], monkeypatch), seconds=0.05)
     with pytest.raises(WatchError, match=r"was deleted while it was waited for; last seen: trials 4/20"):
         until_over(Server([status(3, "Running"), "gone"], monkeypatch))
-    with pytest.raises(WatchError, match="the Kubernetes API does not answer: refused"):
+    with pytest.raises(WatchError, match="does not answer: refused"):
         until_over(Server([HTTPError("refused")], monkeypatch), seconds=0.05)
+
+
+@pytest.fixture
+def api_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Objects]:
+    """The real client, of a server at this address."""
+    monkeypatch.setattr(watching, "_RECONNECT_SECONDS", 0.001)
+
+    def connected(host: str) -> Objects:
+        configuration = client.Configuration()
+        configuration.host = host
+        monkeypatch.setattr(watching.config, "load_config", lambda: client.Configuration.set_default(configuration))
+        monkeypatch.setattr(client.Configuration, "_default", None)
+        return Objects(KIND, "trials")
+
+    return connected
+
+
+@pytest.mark.parametrize(
+    ("call", "done"),
+    [
+        (lambda objects: objects.get(NAME, time.monotonic() + 3600), "read"),
+        (
+            lambda objects: objects.create_or_attach(
+                {"metadata": {"name": NAME}}, experiment.failed, time.monotonic() + 3600
+            ),
+            "created",
+        ),
+    ],
+)
+def test_an_api_that_stays_away_is_given_up(
+    api_at: Callable[[str], Objects],
+    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[[Objects], object],
+    done: str,
+) -> None:
+    monkeypatch.setattr(watching, "_SILENCE_SECONDS", 0.05)
+    host = f"https://127.0.0.1:{free_port()}"
+    expected = (
+        f"Experiment trials/{NAME} cannot be {done}: the Kubernetes API at {host} does not answer: .*refused.*:"
+        " `cargo xtask status`"
+    )
+    with pytest.raises(WatchError, match=expected):
+        call(api_at(host))
+
+
+def test_an_api_that_does_not_answer_is_given_up(
+    api_at: Callable[[str], Objects],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "_SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "_ANSWER_SECONDS", 0.05)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        pytest.raises(WatchError, match=r"does not answer: .*timed out"),
+    ):
+        api_at(f"http://127.0.0.1:{mute.getsockname()[1]}").get(NAME, time.monotonic() + 3600)
+
+
+def certificate(folder: Path) -> ssl.SSLContext:
+    """Of a server on loopback, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "another")])
+    today = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "server.pem"
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(secret + signed.public_bytes(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+def test_an_api_of_another_authority_is_given_up_at_once(api_at: Callable[[str], Objects], tmp_path: Path) -> None:
+    # With the patience that it has in a step: waiting would make no difference.
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = certificate(tmp_path).wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        begun = time.monotonic()
+        with pytest.raises(WatchError, match=r"does not answer: .*certificate verify failed"):
+            api_at(f"https://127.0.0.1:{server.server_port}").get(NAME, begun + 3600)
+        server.shutdown()
+    assert time.monotonic() - begun < watching._SILENCE_SECONDS / 4
 
 
 def test_an_earlier_attempt_s_object_is_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +265,6 @@ def test_the_experiment_keeps_katibs_rules() -> None:
     made = experiment.document(NAME, "trials", 3, "image:tag", {"TRAIN_URI": "file:///a b"})
     spec = made["spec"]
     assert (spec["maxTrialCount"], spec["parallelTrialCount"]) == (3, 2)
-    assert experiment.document(NAME, "trials", 1, "i", {})["spec"]["parallelTrialCount"] == 1
     assert "goal" not in spec["objective"]
     assert {"name": "random_state", "value": "7"} in spec["algorithm"]["algorithmSettings"]
     axes = {axis["name"]: axis for axis in spec["parameters"]}
@@ -186,6 +284,13 @@ def test_the_experiment_keeps_katibs_rules() -> None:
     assert {"name": "TRAIN_URI", "value": "file:///a b"} in container["env"]
     assert container["image"] == "image:tag"
     assert len(NAME) <= 40
+
+
+@pytest.mark.parametrize(("trials", "parallel", "failed"), [(1, 1, 1), (2, 2, 2), (3, 2, 3), (20, 2, 3)])
+def test_no_count_exceeds_the_trials(trials: int, parallel: int, failed: int) -> None:
+    spec = experiment.document(NAME, "trials", trials, "i", {})["spec"]
+    counts = (spec["maxTrialCount"], spec["parallelTrialCount"], spec["maxFailedTrialCount"])
+    assert counts == (trials, parallel, failed)
 
 
 @pytest.mark.parametrize("count", [0, -1, 21])

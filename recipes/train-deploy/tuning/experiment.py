@@ -43,7 +43,9 @@ def document(name: str, namespace: str, max_trials: int, image: str, env: dict[s
         raise ExperimentError(f"parameter max_trials is {max_trials}: {TEMPLATE.name} allows 1 to {cap}")
     experiment["metadata"].update(name=name, namespace=namespace)
     spec["maxTrialCount"] = max_trials
-    spec["parallelTrialCount"] = min(spec["parallelTrialCount"], max_trials)
+    # Katib takes neither more trials at once nor more failed ones than there are.
+    for count in ("parallelTrialCount", "maxFailedTrialCount"):
+        spec[count] = min(spec[count], max_trials)
     container = spec["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"][0]
     container["image"] = image
     container["env"] += [{"name": key, "value": value} for key, value in env.items()]
