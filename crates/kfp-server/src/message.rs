@@ -4,7 +4,8 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -43,6 +44,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(params)| Self(params))
             .map_err(|rejection| ApiError::invalid(rejection.body_text()))
+    }
+}
+
+/// A truth value of a query as KFP's gateway reads it: Go's `strconv.ParseBool`. Its Python clients write `True`.
+pub(crate) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.as_str() {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(D::Error::custom(format!("{text:?} is neither true nor false"))),
     }
 }
 
@@ -91,6 +102,22 @@ mod tests {
         assert_eq!(run.display_name, "a");
         assert_eq!(run.experiment_id, "");
         assert_eq!(run.runtime_config.unwrap().parameters["x"], Value::Null);
+    }
+
+    #[rstest]
+    #[case("/?cascade=True", Some(true))]
+    #[case("/?cascade=0", Some(false))]
+    #[case("/", Some(false))]
+    #[case("/?cascade=yes", None)]
+    fn truth_is_written_in_many_ways(#[case] uri: &str, #[case] expected: Option<bool>) {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Asked {
+            #[serde(deserialize_with = "truth")]
+            cascade: bool,
+        }
+        let asked = Query::<Asked>::try_from_uri(&uri.parse().unwrap());
+        assert_eq!(asked.ok().map(|Query(asked)| asked.cascade), expected);
     }
 
     #[rstest]

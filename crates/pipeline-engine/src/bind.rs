@@ -4,7 +4,8 @@
 //! `resolveInputs` of KFP's driver (`backend/src/v2/driver/resolve.go` at 2.17.0).
 
 mod items;
-mod variables;
+pub(crate) mod variables;
+pub(crate) mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,8 @@ use crate::model::{ArtifactRecord, BoundArtifact, BoundParameter, Origin};
 use crate::program::{ParameterBinding, Step};
 
 pub(crate) use items::{Items, items, iteration};
-pub(crate) use variables::{Variable, VariableSource, variables};
+pub(crate) use variables::{References, VariableSource, references};
+pub(crate) use volumes::VolumeSource;
 
 /// Parameters and artifacts of one side of a task.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -20,6 +20,8 @@ pub struct EngineConfig {
     pub tasks: PathBuf,
     /// Folder of artifacts: `PIPELINE/RUN/TASK/NAME`; the root of their URIs. On the filesystem of `tasks`.
     pub artifacts: PathBuf,
+    /// Folder of volume claims: `NAME/`.
+    pub volumes: PathBuf,
     /// Where attempts get their `TMPDIR`, a folder each, gone when they end. Sockets are made in it, whose paths may
     /// have 107 bytes: keep it short.
     pub scratch: PathBuf,
@@ -42,13 +44,15 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// Everything below one folder, and all of the machine: `engine/engine.db`, `tasks/`, `artifacts/`.
+    /// Everything below one folder, and all of the machine: `engine/engine.db`, `tasks/`, `artifacts/`,
+    /// `volumes/`.
     pub fn below(state: impl Into<PathBuf>, images: Arc<ImageStore>, shim: Shim) -> Self {
         let state = state.into();
         Self {
             database: state.join("engine").join("engine.db"),
             tasks: state.join("tasks"),
             artifacts: state.join("artifacts"),
+            volumes: state.join("volumes"),
             scratch: std::env::temp_dir(),
             images,
             environment: Arc::new(NoEnvironment),

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use pipeline_spec::placeholder::Facts;
 use serde_json::Value;
 
-use crate::bind::{Bound, Items, Variable};
+use crate::bind::{Bound, Items, References};
 use crate::cache::CacheKey;
 use crate::model::{ArtifactRecord, RunId, RunState, TaskId};
 use crate::program::{DagNumber, Program};
@@ -90,7 +90,7 @@ struct Task {
     inputs: Option<Arc<Bound>>,
     outputs: Option<Arc<Outputs>>,
     items: Option<Arc<Items>>,
-    variables: Arc<[Variable]>,
+    references: Arc<References>,
     key: Option<Arc<Fingerprinted>>,
     /// Why it was run though a cache was there.
     reason: String,
@@ -307,7 +307,7 @@ impl Machine {
             dag,
             step,
             inputs: instance.inputs.clone()?,
-            variables: Arc::clone(&instance.variables),
+            references: Arc::clone(&instance.references),
             facts: self.facts_of(task),
         })
     }

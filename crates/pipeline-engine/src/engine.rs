@@ -6,10 +6,12 @@ mod recurring;
 mod runs;
 mod tasks;
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 use pipeline_spec::support::Standing;
 use pipeline_spec::{Limits, Pipeline};
+use processes::Shim;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -33,6 +35,7 @@ struct Inner {
     performer: mpsc::UnboundedSender<Message>,
     recurring_runs: Arc<Notify>,
     schedule: OnceLock<AbortHandle>,
+    views: Views,
 }
 
 impl Drop for Inner {
@@ -59,7 +62,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::File`], [`EngineError::Store`], [`EngineError::Schema`].
     pub async fn open(config: EngineConfig) -> Result<Self, EngineError> {
-        let folders = [&config.tasks, &config.artifacts, &config.scratch];
+        let folders = [&config.tasks, &config.artifacts, &config.volumes, &config.scratch];
         let database = config.database.parent().into_iter();
         for folder in folders
             .into_iter()
@@ -70,6 +73,11 @@ impl Engine {
         }
         let store = Store::open(&config.database)?;
         store.ensure_default_experiment(clock::now()).await?;
+        let views = Views {
+            shim: config.shim.clone(),
+            folder: config.scratch.join("view"),
+            asked: OnceLock::new(),
+        };
         let (events, _) = broadcast::channel(4096);
         let shared = Arc::new(Shared {
             config,
@@ -85,6 +93,7 @@ impl Engine {
                 performer: messages,
                 recurring_runs: Arc::default(),
                 schedule: OnceLock::new(),
+                views,
             }),
         };
         let schedule = tokio::spawn(crate::recurring::serve(
@@ -173,16 +182,42 @@ fn parse(package: &str) -> Result<Pipeline, EngineError> {
 }
 
 /// The notices of a package, where nothing in it is refused.
-fn supported(pipeline: &Pipeline) -> Result<Vec<String>, EngineError> {
-    let of = |standing| {
-        let found = pipeline
-            .findings()
-            .iter()
-            .filter(move |finding| finding.standing == standing);
-        found.map(ToString::to_string).collect::<Vec<_>>()
-    };
-    match of(Standing::Refused) {
-        refused if refused.is_empty() => Ok(of(Standing::Notice)),
-        refused => Err(EngineError::Unsupported(refused)),
+fn supported(pipeline: &Pipeline, views: &Views) -> Result<Vec<String>, EngineError> {
+    let mut refused = Vec::new();
+    let mut notices = Vec::new();
+    for finding in pipeline.findings() {
+        match finding.standing {
+            Standing::Notice => notices.push(finding.to_string()),
+            Standing::Refused => refused.push(finding.to_string()),
+            Standing::Mounts => match views.refusal() {
+                None => notices.push(finding.to_string()),
+                Some(reason) => refused.push(format!("{finding}, which this machine cannot mount: {reason}")),
+            },
+        }
+    }
+    match refused.is_empty() {
+        true => Ok(notices),
+        false => Err(EngineError::Unsupported(refused)),
+    }
+}
+
+/// Whether attempts can be given a view of the file system of their own: asked of the kernel once, when it matters.
+#[derive(Debug)]
+struct Views {
+    shim: Shim,
+    folder: PathBuf,
+    asked: OnceLock<Option<String>>,
+}
+
+impl Views {
+    /// Why not, where not.
+    fn refusal(&self) -> Option<&str> {
+        let ask = || {
+            self.shim
+                .try_view(&self.folder)
+                .err()
+                .map(|error| error.to_string())
+        };
+        self.asked.get_or_init(ask).as_deref()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use pipeline_spec::Pipeline;
+
 use crate::model::{RunId, TaskId};
 
 /// Everything of a run's attempts.
@@ -47,6 +49,33 @@ pub(crate) fn result(attempt: &Path) -> PathBuf {
 /// `TMPDIR` of an attempt. Short: sockets are made in it.
 pub(crate) fn scratch(scratch: &Path, task: TaskId, number: u32) -> PathBuf {
     scratch.join(format!("bc-{}-{number}", &task.0.simple().to_string()[..12]))
+}
+
+/// Folders of volumes that live as long as an attempt.
+pub(crate) fn scratch_volumes(attempt: &Path) -> PathBuf {
+    attempt.join("volumes")
+}
+
+/// One of them, by its number.
+pub(crate) fn scratch_volume(attempt: &Path, nth: usize) -> PathBuf {
+    scratch_volumes(attempt).join(nth.to_string())
+}
+
+/// The folder that stands for a volume claim.
+pub(crate) fn claim(volumes: &Path, name: &str) -> PathBuf {
+    volumes.join(segment(name))
+}
+
+/// The folder that the tasks of a run share, gone with the run.
+pub(crate) fn workspace(tasks: &Path, run: RunId) -> PathBuf {
+    self::run(tasks, run).join("workspace")
+}
+
+/// Whether a pipeline asks for one.
+pub(crate) fn has_workspace(pipeline: &Pipeline) -> bool {
+    pipeline
+        .kubernetes()
+        .is_some_and(|platform| platform.pipeline_config.workspace.is_some())
 }
 
 /// A task's artifacts. `place` is its scope path.

@@ -5,6 +5,7 @@
 //! an event told, waits for its commit; what cannot, a look into the cache, a place in the queue, does not.
 
 mod admission;
+mod answer;
 mod attempt;
 mod command;
 mod commit;
@@ -12,6 +13,7 @@ mod effect;
 mod environment;
 pub(crate) mod import;
 mod outputs;
+mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

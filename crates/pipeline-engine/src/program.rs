@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
-use pipeline_spec::Pipeline;
 use pipeline_spec::expression::{Condition, ExpressionError, Selector};
 use pipeline_spec::ir::{
     ArtifactSource, ComponentSpec, DagSpec, Executor, Implementation, Iterator, ParameterSource, RetryPolicy,
     TaskSpec, TriggerStrategy,
 };
+use pipeline_spec::{Pipeline, support};
 
 use crate::error::EngineError;
 use crate::model::TaskKind;
@@ -67,6 +67,8 @@ pub(crate) struct Step {
     pub(crate) cache_key: Option<String>,
     /// Output artifacts that somebody reads.
     pub(crate) read_outputs: BTreeSet<String>,
+    /// Whether the engine does it itself, without a process.
+    pub(crate) answered: bool,
 }
 
 /// What a step does.
@@ -285,6 +287,7 @@ impl Step {
             display_name: task.display_name.clone().unwrap_or_else(|| name.to_owned()),
             component: task.component.clone(),
             kind: kind(name, task, &work, pipeline),
+            answered: is_answered(&work, pipeline),
             work,
             waits_for,
             unblocks: Vec::new(),
@@ -304,6 +307,17 @@ impl Step {
             cache_key: task.caching.cache_key.clone().filter(|key| !key.is_empty()),
             read_outputs: BTreeSet::new(),
         })
+    }
+}
+
+fn is_answered(work: &Work, pipeline: &Pipeline) -> bool {
+    let Work::Executor(label) = work else {
+        return false;
+    };
+    match pipeline.spec().deployment_spec.executors.get(label) {
+        Some(Executor::Importer(_)) => true,
+        Some(Executor::Container(container)) => support::is_of_a_claim(&container.image),
+        _ => false,
     }
 }
 

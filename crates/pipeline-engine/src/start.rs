@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pipeline_spec::placeholder::Facts;
+use pipeline_spec::support::WORKSPACE_PATH;
 use pipeline_spec::{Limits, Pipeline, bind_parameters};
 
 use crate::bind::Bound;
@@ -53,6 +54,11 @@ pub(crate) fn facts(
             job_create_time: rfc3339(record.created_at),
             job_schedule_time: rfc3339(record.scheduled_at),
             pipeline_root: root.display().to_string(),
+            workspace_path: if layout::has_workspace(pipeline) {
+                WORKSPACE_PATH.to_owned()
+            } else {
+                String::new()
+            },
             ..Facts::default()
         },
         inputs,

@@ -11,6 +11,7 @@ mod kubernetes;
 mod platform;
 mod scalar;
 mod task;
+mod volume;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -30,6 +31,7 @@ pub use task::{
     CachingOptions, Iterator, IteratorItems, IteratorPolicy, RetryPolicy, TaskSpec, TriggerPolicy,
     TriggerStrategy,
 };
+pub use volume::{ClaimMount, EmptyDir, EphemeralVolume, ObjectAsVolume};
 
 /// A pipeline: the first document of a package.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

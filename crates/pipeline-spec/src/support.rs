@@ -27,8 +27,10 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It makes no difference here; said once.
+    /// It makes no difference here, or is done otherwise; said once.
     Notice,
+    /// It is honoured where the machine can mount folders for single tasks, and refused where it cannot.
+    Mounts,
     /// A run that needs it does not start.
     Refused,
 }
@@ -67,28 +69,28 @@ const KUBERNETES: &[(&str, Standing, &str)] = &[
     ),
     (
         "secretAsVolume",
-        Standing::Refused,
-        "a Secret cannot be mounted at a path of this machine; use it as environment",
+        Standing::Mounts,
+        "a folder in memory, for the task alone",
     ),
     (
         "configMapAsVolume",
-        Standing::Refused,
-        "a ConfigMap cannot be mounted at a path of this machine; use it as environment",
+        Standing::Mounts,
+        "a folder in memory, for the task alone",
     ),
     (
         "pvcMount",
-        Standing::Refused,
-        "a volume cannot be mounted at a path of this machine; hand the data on as an artifact",
+        Standing::Mounts,
+        "a folder of the state folder, for the task alone",
     ),
     (
         "genericEphemeralVolume",
-        Standing::Refused,
-        "a volume cannot be mounted at a path of this machine; write to TMPDIR",
+        Standing::Mounts,
+        "a scratch folder, for the task alone",
     ),
     (
         "emptyDirMounts",
-        Standing::Refused,
-        "a volume cannot be mounted at a path of this machine; write to TMPDIR",
+        Standing::Mounts,
+        "a scratch folder, for the task alone",
     ),
 ];
 
@@ -111,13 +113,25 @@ const PIPELINE: &[(&str, Standing, &str)] = &[
     ),
     (
         "workspace",
-        Standing::Refused,
-        "a run has no workspace here; hand the data on as an artifact",
+        Standing::Mounts,
+        "a folder of the state folder, for the tasks of the run",
     ),
 ];
 
-/// Images that KFP's driver answers instead of running them (`backend/src/v2/driver/k8s.go` at 2.17.0).
-const VOLUME_IMAGES: [&str; 2] = ["argostub/createpvc", "argostub/deletepvc"];
+/// Image of a task that makes a volume claim: KFP's driver answers it instead of running it
+/// (`backend/src/v2/driver/k8s.go` at 2.17.0).
+pub const CREATE_CLAIM: &str = "argostub/createpvc";
+
+/// Image of a task that deletes a volume claim; see [`CREATE_CLAIM`].
+pub const DELETE_CLAIM: &str = "argostub/deletepvc";
+
+/// Where the tasks of a run see its workspace (`backend/src/v2/component/constants.go` at 2.17.0).
+pub const WORKSPACE_PATH: &str = "/kfp-workspace";
+
+/// Whether an image stands for what is done with a volume claim, and not for a program.
+pub fn is_of_a_claim(image: &str) -> bool {
+    [CREATE_CLAIM, DELETE_CLAIM].contains(&image)
+}
 
 /// What a package uses that is not simply honoured, in the order of its documents.
 pub(crate) fn findings(
@@ -187,25 +201,8 @@ pub(crate) fn findings(
                         "tasks see the accelerators of the machine",
                     );
                 }
-                if VOLUME_IMAGES.contains(&container.image.as_str()) {
-                    report(
-                        document,
-                        path.key("image"),
-                        Standing::Refused,
-                        "one machine has no volume claims",
-                    );
-                }
             }
-            Executor::Importer(importer) => {
-                if importer.download_to_workspace {
-                    report(
-                        document,
-                        path.key("importer").key("downloadToWorkspace"),
-                        Standing::Refused,
-                        "a run has no workspace here; the artifact is read where it is",
-                    );
-                }
-            }
+            Executor::Importer(_) => {}
             Executor::Resolver(_) => {
                 report(
                     document,

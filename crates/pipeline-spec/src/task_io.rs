@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::ir::ArtifactType;
 use crate::parameter::canonical;
 use crate::stack::on_own_stack;
+use crate::support::WORKSPACE_PATH;
 use crate::tree::{self, Misfit};
 use crate::{Limits, Path};
 
@@ -81,6 +82,26 @@ pub struct RuntimeArtifact {
     /// does not read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_path: Option<String>,
+}
+
+impl RuntimeArtifact {
+    /// Metadata of an artifact whose bytes lie in the workspace of the run, with the value `true`.
+    pub const IN_WORKSPACE: &str = "_kfp_workspace";
+
+    /// Where a task finds the bytes: in the workspace, at its custom path, or where the URI says
+    /// (`sdk/python/kfp/dsl/types/artifact_types.py` at 2.17.0).
+    pub fn path(&self) -> String {
+        let path = self.custom_path.as_deref().unwrap_or(&self.uri);
+        if self.metadata.get(Self::IN_WORKSPACE) == Some(&Value::Bool(true)) {
+            return Self::in_workspace(path);
+        }
+        path.to_owned()
+    }
+
+    /// Where the bytes of a local path lie in the workspace, as a task sees it.
+    pub fn in_workspace(path: &str) -> String {
+        format!("{WORKSPACE_PATH}/.artifacts/{}", path.trim_start_matches('/'))
+    }
 }
 
 impl ExecutorInput {

@@ -3,6 +3,7 @@
 mod components;
 mod graph;
 mod tasks;
+mod volumes;
 
 use std::collections::HashSet;
 
@@ -39,7 +40,10 @@ pub(crate) fn problems(
             .key("kubernetes")
             .key("deploymentSpec")
             .key("executors");
-        for label in kubernetes.deployment_spec.executors.keys() {
+        for (label, config) in &kubernetes.deployment_spec.executors {
+            check
+                .problems
+                .extend(volumes::problems(config, &base.key(label), document));
             if !spec.deployment_spec.executors.contains_key(label) {
                 let path = base.key(label);
                 check.problems.push(Problem {

@@ -18,7 +18,7 @@ use tokio_util::io::ReaderStream;
 
 use super::runs::run_id;
 use crate::error::ApiError;
-use crate::message::Params;
+use crate::message::{Params, truth};
 use crate::operation::Operation;
 use crate::tell;
 
@@ -26,6 +26,7 @@ use crate::tell;
 #[serde(default)]
 pub(super) struct LogQuery {
     /// Whether to go on until the node ends.
+    #[serde(deserialize_with = "truth")]
     follow: bool,
 }
 

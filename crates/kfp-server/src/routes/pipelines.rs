@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{empty, total};
 use crate::error::ApiError;
 use crate::list::ListQuery;
-use crate::message::{Message, Params};
+use crate::message::{Message, Params, truth};
 use crate::operation::Operation;
 use crate::tell;
 
@@ -26,6 +26,7 @@ const LONGEST_NAME: usize = 128;
 #[serde(default)]
 pub(super) struct DeleteQuery {
     /// Whether its versions go with it.
+    #[serde(deserialize_with = "truth")]
     cascade: bool,
 }
 

@@ -1,8 +1,11 @@
 //! Environment variables that are read from somewhere: from where, by name.
+//!
+//! With the volumes they are all that a task's pod refers to on a cluster.
 
 use pipeline_spec::ir::{InputParameter, KubernetesExecutorConfig, ParameterSource};
 use serde_json::Value;
 
+use super::volumes::{Volume, volumes};
 use super::{Surroundings, Unbound};
 
 /// An environment variable that is read from somewhere when an attempt begins.
@@ -42,8 +45,28 @@ impl std::fmt::Display for VariableSource {
     }
 }
 
+/// What a task refers to beside its inputs: bound by name, read when an attempt begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct References {
+    /// In the order in which a later one wins.
+    pub(crate) variables: Vec<Variable>,
+    /// In the order in which they are mounted.
+    pub(crate) volumes: Vec<Volume>,
+}
+
+/// What a task refers to.
+pub(crate) fn references(
+    config: Option<&KubernetesExecutorConfig>,
+    around: &impl Surroundings,
+) -> Result<References, Unbound> {
+    Ok(References {
+        variables: variables(config, around)?,
+        volumes: volumes(config, around)?,
+    })
+}
+
 /// The variables of a task that are read from somewhere, in the order in which a later one wins.
-pub(crate) fn variables(
+fn variables(
     config: Option<&KubernetesExecutorConfig>,
     around: &impl Surroundings,
 ) -> Result<Vec<Variable>, Unbound> {
@@ -86,8 +109,8 @@ pub(crate) fn variables(
     Ok(variables)
 }
 
-/// The name of a Secret or ConfigMap; `None` where it may be absent and is.
-fn object_name(
+/// The name of a Secret, ConfigMap or volume claim; `None` where it may be absent and is.
+pub(super) fn object_name(
     kind: &str,
     parameter: &InputParameter,
     optional: bool,

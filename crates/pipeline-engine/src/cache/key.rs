@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::bind::{Bound, Variable};
+use crate::bind::{Bound, References};
 use crate::model::{ArtifactRecord, Difference};
 
 /// All that the result of a task depends on. Tasks with equal keys have equal results.
@@ -39,6 +39,9 @@ pub(crate) struct CacheKey {
     env: BTreeMap<String, String>,
     /// Environment by reference: what a variable is read from.
     env_from: BTreeMap<String, String>,
+    /// Volumes by reference: what is mounted at a path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    volumes: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,8 +57,8 @@ pub(crate) struct Ingredients<'a> {
     pub(crate) component_name: &'a str,
     pub(crate) component: &'a ComponentSpec,
     pub(crate) container: &'a ContainerSpec,
-    /// Environment that is read from somewhere.
-    pub(crate) variables: &'a [Variable],
+    /// What is read from elsewhere.
+    pub(crate) references: &'a References,
     /// What the package says stands for the whole key.
     pub(crate) custom: Option<&'a str>,
     pub(crate) inputs: &'a Bound,
@@ -116,9 +119,16 @@ impl CacheKey {
             .map(|var| (var.name.clone(), var.value.clone()))
             .collect();
         key.env_from = from
+            .references
             .variables
             .iter()
             .map(|var| (var.name.clone(), var.source.to_string()))
+            .collect();
+        key.volumes = from
+            .references
+            .volumes
+            .iter()
+            .map(|volume| (volume.target.display().to_string(), volume.source.to_string()))
             .collect();
         key
     }
@@ -135,6 +145,7 @@ impl CacheKey {
             output_artifacts: BTreeMap::new(),
             env: BTreeMap::new(),
             env_from: BTreeMap::new(),
+            volumes: BTreeMap::new(),
         }
     }
 
@@ -202,6 +213,7 @@ impl CacheKey {
         );
         compare_maps("variable", &earlier.env, &self.env, &mut compare);
         compare_maps("variable", &earlier.env_from, &self.env_from, &mut compare);
+        compare_maps("volume", &earlier.volumes, &self.volumes, &mut compare);
         found
     }
 }
@@ -244,7 +256,9 @@ fn identity(artifact: &ArtifactRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bind::VariableSource;
+    use crate::bind::variables::Variable;
+    use crate::bind::volumes::Volume;
+    use crate::bind::{VariableSource, VolumeSource};
     use crate::model::{ArtifactId, BoundArtifact, BoundParameter, Origin};
     use serde_json::json;
 
@@ -262,7 +276,7 @@ mod tests {
         }
     }
 
-    fn key(change: impl FnOnce(&mut ContainerSpec, &mut Vec<Variable>, &mut Bound)) -> CacheKey {
+    fn key(change: impl FnOnce(&mut ContainerSpec, &mut References, &mut Bound)) -> CacheKey {
         let component: ComponentSpec = serde_json::from_value(json!({
             "executorLabel": "exec-train",
             "outputDefinitions": {
@@ -280,10 +294,13 @@ mod tests {
             key: "token".into(),
             optional: false,
         };
-        let mut variables = vec![Variable {
-            name: "TOKEN".into(),
-            source,
-        }];
+        let mut references = References {
+            variables: vec![Variable {
+                name: "TOKEN".into(),
+                source,
+            }],
+            volumes: Vec::new(),
+        };
         let mut inputs = Bound {
             parameters: vec![BoundParameter {
                 name: "x".into(),
@@ -296,19 +313,19 @@ mod tests {
                 origin: Origin::Component,
             }],
         };
-        change(&mut container, &mut variables, &mut inputs);
+        change(&mut container, &mut references, &mut inputs);
         CacheKey::of(&Ingredients {
             pipeline: "p",
             component_name: "comp-train",
             component: &component,
             container: &container,
-            variables: &variables,
+            references: &references,
             custom: None,
             inputs: &inputs,
         })
     }
 
-    fn told(change: impl FnOnce(&mut ContainerSpec, &mut Vec<Variable>, &mut Bound)) -> Vec<String> {
+    fn told(change: impl FnOnce(&mut ContainerSpec, &mut References, &mut Bound)) -> Vec<String> {
         let (earlier, later) = (key(|_, _, _| ()), key(change));
         assert_eq!(earlier == later, earlier.fingerprint() == later.fingerprint());
         later
@@ -338,12 +355,24 @@ mod tests {
             [r#"variable A: "1" → absent"#]
         );
         assert_eq!(
-            told(|_, variables, _| variables[0].source = VariableSource::Secret {
-                name: "keys".into(),
-                key: "other".into(),
-                optional: true
-            }),
+            told(
+                |_, references, _| references.variables[0].source = VariableSource::Secret {
+                    name: "keys".into(),
+                    key: "other".into(),
+                    optional: true
+                }
+            ),
             [r#"variable TOKEN: "secret keys token" → "secret keys other""#]
+        );
+        assert_eq!(
+            told(|_, references, _| references.volumes.push(Volume {
+                target: "/data".into(),
+                source: VolumeSource::Claim {
+                    name: "mine".into(),
+                    sub_path: "a".into()
+                },
+            })),
+            [r#"volume /data: absent → "claim mine a""#]
         );
         assert_eq!(
             told(|container, _, _| container.args = vec!["-v".into()]),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Answer, CacheDecided, Decision, Effect, Fingerprinted, Machine, Need, Phase, Row, TaskId, Trigger,
 };
-use crate::bind::{self, Bound, Surroundings, Unbound, Unknown, Variable};
+use crate::bind::{self, Bound, References, Surroundings, Unbound, Unknown};
 use crate::cache::{CacheKey, Ingredients};
 use crate::model::{ArtifactRecord, CacheDecision};
 use crate::program::{Program, Step, Work};
@@ -88,14 +88,14 @@ impl Machine {
                 Err(message) => self.fail(task, message, at, decision),
             },
             (Work::Dag(dag), None) => self.open_dag(task, *dag, at, decision),
+            (Work::Executor(_), _) if step.answered => self.begin_answer(task, at, decision),
             (Work::Executor(label), _) => {
                 let program = Arc::clone(&self.program);
                 match program.executor(label) {
                     Executor::Container(container) => {
                         self.begin_container(task, step, label, container, at, decision)
                     }
-                    Executor::Importer(_) => self.begin_import(task, at, decision),
-                    Executor::Resolver(_) | Executor::CustomJob(_) => {
+                    Executor::Importer(_) | Executor::Resolver(_) | Executor::CustomJob(_) => {
                         let message = "its executor is not run on one machine".to_owned();
                         self.fail(task, message, at, decision);
                     }
@@ -145,7 +145,7 @@ impl Machine {
         let program = Arc::clone(&self.program);
         let config = program.pipeline().kubernetes_executor(label);
         let facts = self.facts_of(task);
-        let variables = match bind::variables(
+        let references = match bind::references(
             config,
             &Beside {
                 machine: self,
@@ -153,24 +153,24 @@ impl Machine {
                 facts,
             },
         ) {
-            Ok(variables) => variables,
+            Ok(references) => references,
             Err(Unbound::Wrong(message)) => return Err(message),
             Err(Unbound::Unknown(unknown)) => return Err(format!("{} is not there", unknown.on)),
         };
-        let key = key_of(&program, step, container, &inputs, &variables);
-        self.tasks[task].variables = variables.into();
+        let key = key_of(&program, step, container, &inputs, &references);
+        self.tasks[task].references = Arc::new(references);
         self.tasks[task].key = Some(key);
         Ok(())
     }
 
-    fn begin_import(&mut self, task: usize, at: Timestamp, decision: &mut Decision) {
+    fn begin_answer(&mut self, task: usize, at: Timestamp, decision: &mut Decision) {
         if !self.fire(task, Trigger::Launch) {
             return;
         }
         let mut change = self.told(task, at);
         change.inputs.clone_from(&self.tasks[task].inputs);
         decision.rows.push(Row::Task(Box::new(change)));
-        decision.effects.extend(self.order(task).map(Effect::Import));
+        decision.effects.extend(self.order(task).map(Effect::Answer));
     }
 
     /// What the cache said.
@@ -286,14 +286,14 @@ pub(crate) fn key_of(
     step: &Step,
     container: &ContainerSpec,
     inputs: &Bound,
-    variables: &[Variable],
+    references: &References,
 ) -> Arc<Fingerprinted> {
     let key = CacheKey::of(&Ingredients {
         pipeline: program.pipeline().name(),
         component_name: &step.component,
         component: program.component(step),
         container,
-        variables,
+        references,
         custom: step.cache_key.as_deref(),
         inputs,
     });

@@ -146,8 +146,8 @@ impl Machine {
             Phase::Running => {
                 self.restore_key(task);
                 let Some(order) = self.order(task) else { return };
-                if record.kind == TaskKind::Importer {
-                    decision.effects.push(Effect::Import(order));
+                if order.step().answered {
+                    decision.effects.push(Effect::Answer(order));
                     return;
                 }
                 let (id, attempt) = (order.task, order.attempt);

@@ -232,7 +232,7 @@ impl Task {
             inputs: None,
             outputs: None,
             items: None,
-            variables: Arc::new([]),
+            references: Arc::default(),
             key: None,
             reason: String::new(),
             attempt: 0,

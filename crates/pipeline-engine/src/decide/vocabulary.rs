@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pipeline_spec::placeholder::Facts;
 
 use super::{Fingerprinted, Outputs, Phase};
-use crate::bind::{Bound, Variable};
+use crate::bind::{Bound, References};
 use crate::model::{AttemptState, CacheDecision, RunId, RunState, TaskId, TaskKind};
 use crate::program::{DagNumber, Program, Step};
 
@@ -183,8 +183,8 @@ pub(crate) enum Effect {
     Launch(Order),
     /// Find out what became of an attempt of an earlier engine.
     Attach(Order),
-    /// Look at what an importer names.
-    Import(Order),
+    /// Do what needs no process: look at what an importer names, make or delete a volume claim. May be repeated.
+    Answer(Order),
     /// Stop an attempt.
     Stop { task: TaskId, attempt: u32 },
     /// The attempt's folder is no longer needed, but for its log.
@@ -208,8 +208,8 @@ pub(crate) struct Order {
     pub(crate) dag: DagNumber,
     pub(crate) step: usize,
     pub(crate) inputs: Arc<Bound>,
-    /// Environment that is read from somewhere.
-    pub(crate) variables: Arc<[Variable]>,
+    /// What is read from elsewhere.
+    pub(crate) references: Arc<References>,
     /// As placeholders name run and task.
     pub(crate) facts: Facts,
 }

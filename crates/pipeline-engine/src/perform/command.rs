@@ -11,7 +11,7 @@ use pipeline_spec::placeholder::{Argument, Template};
 use pipeline_spec::{ArtifactList, ExecutorInput, OutputParameter, Outputs, RuntimeArtifact};
 use processes::{Launch, LogLimit, Stragglers};
 
-use super::environment;
+use super::{environment, view};
 use crate::config::EngineConfig;
 use crate::decide::Order;
 use crate::layout;
@@ -130,6 +130,7 @@ pub(super) async fn prepare(config: &EngineConfig, order: &Order) -> Result<Laun
     launch.grace = GRACE;
     launch.stragglers = Stragglers::Kill;
     launch.publish = publications(component, &places);
+    launch.view = view::of(config, order, &places.folder).await?;
 
     let scratch = layout::scratch(&config.scratch, order.task, order.attempt);
     let made = tokio::task::spawn_blocking(move || make_folders(&places, &scratch, &image.workdir)).await;

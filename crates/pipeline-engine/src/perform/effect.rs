@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::{Message, Performer, Shared, attempt, import};
+use super::{Message, Performer, Shared, answer, attempt};
 use crate::decide::{AttemptEnd, Effect, Event, Order};
 use crate::layout;
 use crate::model::RunId;
@@ -17,11 +17,12 @@ impl Performer {
         match effect {
             Effect::Launch(order) => self.begin(order, attempt::launch),
             Effect::Attach(order) => self.begin(order, attempt::attach),
-            Effect::Import(order) => {
+            Effect::Answer(order) => {
                 let outbox = self.outbox.clone();
+                let shared = Arc::clone(&self.shared);
                 tokio::spawn(async move {
                     let (task, attempt) = (order.task, order.attempt);
-                    let end = import::import(order).await;
+                    let end = answer::answer(shared, order).await;
                     let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
                 });
             }
@@ -74,6 +75,7 @@ fn clear(folder: &Path, scratch: &Path) {
         layout::home(folder),
         layout::outputs(folder),
         layout::result(folder),
+        layout::scratch_volumes(folder),
     ];
     for folder in left.iter().map(std::path::PathBuf::as_path).chain([scratch]) {
         let _ = std::fs::remove_dir_all(folder);

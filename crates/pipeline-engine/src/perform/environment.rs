@@ -64,7 +64,7 @@ async fn referenced(
     env: &mut BTreeMap<String, String>,
 ) -> Result<(), String> {
     let mut objects: BTreeMap<(bool, &str), Option<Data>> = BTreeMap::new();
-    for variable in order.variables.iter() {
+    for variable in &order.references.variables {
         let (is_secret, name, key, optional) = match &variable.source {
             VariableSource::Field { path } => {
                 env.insert(variable.name.clone(), field(path, order, metadata, pod)?);

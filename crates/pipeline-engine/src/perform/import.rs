@@ -2,35 +2,59 @@
 
 use std::collections::BTreeMap;
 
-use pipeline_spec::ExecutorInput;
 use pipeline_spec::ir::{Executor, ImporterSpec, ValueOrParameter};
 use pipeline_spec::placeholder::{Facts, Template};
+use pipeline_spec::support::WORKSPACE_PATH;
+use pipeline_spec::{ExecutorInput, RuntimeArtifact};
 use serde_json::{Map, Value};
 
+use super::outputs::copy_anew;
 use crate::bind::Bound;
 use crate::cache;
-use crate::decide::{AttemptEnd, Order, Outputs};
+use crate::config::EngineConfig;
+use crate::decide::{Order, Outputs};
 use crate::layout;
 use crate::model::{ArtifactId, ArtifactRecord};
 use crate::program::{Program, Step, Work};
 
-/// Carries an import out.
-pub(super) async fn import(order: Order) -> AttemptEnd {
-    let read = tokio::task::spawn_blocking(move || {
-        outputs(&order.program, order.step(), &order.inputs, &order.facts)
-    })
-    .await;
-    match read {
-        Ok(Ok(outputs)) => AttemptEnd::Succeeded(outputs),
-        Ok(Err(message)) => AttemptEnd::Failed {
-            message,
-            again: false,
-        },
-        Err(_) => AttemptEnd::NeverStarted,
+/// Copies what an importer that says so has imported into the workspace of the run, where tasks then find it.
+pub(super) fn bring_into_workspace(
+    config: &EngineConfig,
+    order: &Order,
+    outputs: &mut Outputs,
+) -> Result<(), String> {
+    let Work::Executor(label) = &order.step().work else {
+        return Ok(());
+    };
+    match order.program.executor(label) {
+        Executor::Importer(importer) if importer.download_to_workspace => {}
+        _ => return Ok(()),
     }
+    if !layout::has_workspace(order.program.pipeline()) {
+        return Err("it imports into a workspace, and the pipeline has none".to_owned());
+    }
+    let workspace = layout::workspace(&config.tasks, order.run);
+    for artifact in outputs.artifacts.values_mut().flatten() {
+        let Some(path) = &artifact.path else {
+            return Err(format!(
+                "`{}` cannot be copied into the workspace: it is not on this machine",
+                artifact.uri
+            ));
+        };
+        let seen = RuntimeArtifact::in_workspace(&path.display().to_string());
+        let target = workspace.join(seen.trim_start_matches(WORKSPACE_PATH).trim_start_matches('/'));
+        let folder = target.parent().unwrap_or(&workspace);
+        std::fs::create_dir_all(folder)
+            .and_then(|()| copy_anew(path, &target))
+            .map_err(|error| format!("{}: {error}", target.display()))?;
+        artifact
+            .metadata
+            .insert(RuntimeArtifact::IN_WORKSPACE.to_owned(), Value::Bool(true));
+    }
+    Ok(())
 }
 
-/// The output of an importer.
+/// The output of an importer, before it is brought into a workspace.
 pub(crate) fn outputs(
     program: &Program,
     step: &Step,

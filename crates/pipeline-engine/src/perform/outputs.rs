@@ -230,6 +230,12 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Copies a file or a folder to where nothing of an earlier copy is left.
+pub(super) fn copy_anew(from: &Path, to: &Path) -> io::Result<()> {
+    remove(to)?;
+    copy(from, to)
+}
+
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if !fs::metadata(from)?.is_dir() {
         fs::copy(from, to)?;

@@ -59,14 +59,25 @@ impl Planner<'_> {
         around: &Around<'_>,
     ) -> Result<End, EngineError> {
         let Place { step, path, doubt } = *place;
+        if step.answered {
+            let told = match doubt {
+                Some(doubt) => Place::in_doubt(doubt),
+                None => line(
+                    Outlook::Runs,
+                    "a volume claim is looked at where it is".to_owned(),
+                ),
+            };
+            self.tell(step, path, told);
+            return Ok(ran(place.not_yet()));
+        }
         let config = self.program.pipeline().kubernetes_executor(label);
-        let variables = match bind::variables(config, around) {
-            Ok(variables) => Ok(variables),
+        let references = match bind::references(config, around) {
+            Ok(references) => Ok(references),
             Err(Unbound::Unknown(on)) => Err(on),
             Err(Unbound::Wrong(message)) => return Ok(self.fail(step, path, &message)),
         };
         let first = unknown.values().next();
-        let told = match (doubt, first.or(variables.as_ref().err())) {
+        let told = match (doubt, first.or(references.as_ref().err())) {
             (Some(doubt), _) => Some(Place::in_doubt(doubt)),
             (None, Some(on)) if step.cached => {
                 Some(line(Outlook::Depends, format!("its inputs depend on {}", on.on)))
@@ -78,8 +89,8 @@ impl Planner<'_> {
             self.tell(step, path, told);
             return Ok(ran(place.not_yet()));
         }
-        let variables = variables.unwrap_or_default();
-        let key = key_of(self.program, step, container, bound, &variables);
+        let references = references.unwrap_or_default();
+        let key = key_of(self.program, step, container, bound, &references);
         if step.cached {
             self.cached(place, &key)
         } else {

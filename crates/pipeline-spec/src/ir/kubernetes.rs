@@ -9,17 +9,19 @@ use serde_json::Value;
 
 use super::binding::{InputParameter, ParameterSource};
 use super::scalar;
+use super::volume::{ClaimMount, EmptyDir, EphemeralVolume, ObjectAsVolume};
 
 /// The Kubernetes configuration of an executor.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KubernetesExecutorConfig {
     /// Secrets as files.
-    pub secret_as_volume: Vec<Value>,
+    #[serde(deserialize_with = "super::volume::secrets")]
+    pub secret_as_volume: Vec<ObjectAsVolume>,
     /// Secrets as environment.
     pub secret_as_env: Vec<SecretAsEnv>,
     /// Volume claims as folders.
-    pub pvc_mount: Vec<Value>,
+    pub pvc_mount: Vec<ClaimMount>,
     /// On which nodes.
     pub node_selector: Option<Value>,
     /// Labels and annotations.
@@ -29,7 +31,8 @@ pub struct KubernetesExecutorConfig {
     /// When images are pulled.
     pub image_pull_policy: Option<String>,
     /// ConfigMaps as files.
-    pub config_map_as_volume: Vec<Value>,
+    #[serde(deserialize_with = "super::volume::config_maps")]
+    pub config_map_as_volume: Vec<ObjectAsVolume>,
     /// ConfigMaps as environment.
     pub config_map_as_env: Vec<ConfigMapAsEnv>,
     /// Seconds a task may take; 0 for no bound.
@@ -40,7 +43,7 @@ pub struct KubernetesExecutorConfig {
     /// Which taints are tolerated.
     pub tolerations: Vec<Value>,
     /// Scratch volumes.
-    pub generic_ephemeral_volume: Vec<Value>,
+    pub generic_ephemeral_volume: Vec<EphemeralVolume>,
     /// On which nodes.
     pub node_affinity: Vec<Value>,
     /// Beside which pods.
@@ -48,7 +51,7 @@ pub struct KubernetesExecutorConfig {
     /// Shared memory.
     pub enabled_shared_memory: Option<Value>,
     /// Scratch folders.
-    pub empty_dir_mounts: Vec<Value>,
+    pub empty_dir_mounts: Vec<EmptyDir>,
     /// Which user.
     pub security_context: Option<Value>,
 }
@@ -143,7 +146,7 @@ struct WrittenConfigMapKey {
 }
 
 /// The parameter wins over the deprecated name, as in KFP's driver.
-fn named(name: Option<String>, parameter: Option<InputParameter>) -> Option<InputParameter> {
+pub(super) fn named(name: Option<String>, parameter: Option<InputParameter>) -> Option<InputParameter> {
     parameter.or_else(|| {
         name.map(|name| InputParameter {
             source: ParameterSource::Constant(name.into()),

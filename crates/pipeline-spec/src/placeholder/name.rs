@@ -61,8 +61,6 @@ pub enum ArtifactField {
     Metadata,
     /// One of its properties.
     Property(String),
-    /// The artifact, as JSON.
-    Whole,
 }
 
 /// What stands between `{{$` and `}}`, where KFP knows it.
@@ -105,7 +103,9 @@ pub(super) fn name(inner: &str) -> Option<Name> {
     };
     let (name, rest) = key(rest)?;
     let field = match rest {
-        "" => ArtifactField::Whole,
+        // What the SDK writes for a list of artifacts, KFP's launcher leaves as it is (`getPlaceholders` in
+        // backend/src/v2/component/launcher_v2.go at 2.17.0).
+        "" => return None,
         ".uri" => ArtifactField::Uri,
         ".path" => ArtifactField::Path,
         ".metadata" => ArtifactField::Metadata,
@@ -155,7 +155,6 @@ impl std::fmt::Display for Name {
                     ArtifactField::Path => f.write_str(".path")?,
                     ArtifactField::Metadata => f.write_str(".metadata")?,
                     ArtifactField::Property(key) => write!(f, ".metadata['{key}']")?,
-                    ArtifactField::Whole => {}
                 }
                 "}}"
             }

@@ -204,13 +204,9 @@ fn artifact_field(list: &ArtifactList, field: &ArtifactField) -> Option<String> 
     let artifact = list.artifacts.first()?;
     Some(match field {
         ArtifactField::Uri => artifact.uri.clone(),
-        ArtifactField::Path => artifact
-            .custom_path
-            .clone()
-            .unwrap_or_else(|| artifact.uri.clone()),
+        ArtifactField::Path => artifact.path(),
         ArtifactField::Metadata => to_text(&Value::Object(artifact.metadata.clone())),
         ArtifactField::Property(key) => to_text(artifact.metadata.get(key)?),
-        ArtifactField::Whole => to_text(&serde_json::to_value(artifact).ok()?),
     })
 }
 
@@ -287,6 +283,7 @@ mod tests {
         "{{$.pipeline_google_cloud_location}}",
         "{{$.pipeline_google_cloud_location}}"
     )]
+    #[case("{{$.inputs.artifacts['data']}}", "{{$.inputs.artifacts['data']}}")]
     #[case("{{$ and {{$.inputs.parameters['x']}}", "{{$ and 2")]
     #[case("${{x}} {{item}}", "${{x}} {{item}}")]
     #[case("{{$.inputs.parameters['trap']}}", "{{$.pipeline_job_uuid}}")]
@@ -312,7 +309,8 @@ mod tests {
 
     #[test]
     fn names_print_as_they_were_written() {
-        let text = "{{$.inputs.artifacts['a'].metadata['k']}}{{$.outputs.artifacts['b']}}{{$.pipeline_root}}";
+        let text =
+            "{{$.inputs.artifacts['a'].metadata['k']}}{{$.outputs.artifacts['b'].uri}}{{$.pipeline_root}}";
         let names: String = Template::parse(text).names().map(Name::to_string).collect();
         assert_eq!(names, text);
     }

@@ -182,7 +182,7 @@ impl World {
                     );
                 }
             },
-            Effect::Import(order) => {
+            Effect::Answer(order) => {
                 let end = (self.behaviour)(&order.scope_path, 1);
                 self.tell(
                     Event::Ended {

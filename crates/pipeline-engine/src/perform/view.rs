@@ -1,0 +1,111 @@
+//! What an attempt sees of the file system: the volumes of its task, the workspace of its run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pipeline_spec::support::WORKSPACE_PATH;
+use processes::{Mount, Rest, View};
+
+use crate::bind::VolumeSource;
+use crate::config::EngineConfig;
+use crate::decide::Order;
+use crate::layout;
+use crate::quantity;
+
+/// The view of an attempt, its folders made; `None` where it sees what is there. The error is for people.
+pub(super) async fn of(config: &EngineConfig, order: &Order, folder: &Path) -> Result<Option<View>, String> {
+    let mut mounts = Vec::new();
+    if layout::has_workspace(order.program.pipeline()) {
+        let source = layout::workspace(&config.tasks, order.run);
+        fs::create_dir_all(&source).map_err(said(&source))?;
+        mounts.push(folder_at(source, WORKSPACE_PATH.into()));
+    }
+    for (nth, volume) in order.references.volumes.iter().enumerate() {
+        let target = volume.target.clone();
+        mounts.push(match &volume.source {
+            VolumeSource::Secret { name, optional } => {
+                let read = config.environment.secret(name).await;
+                let read = read.map_err(|error| format!("Secret `{name}`: {error}"))?;
+                files(read, ("Secret", name), *optional, target)?
+            }
+            VolumeSource::ConfigMap { name, optional } => {
+                let read = config.environment.config_map(name).await;
+                let read = read.map_err(|error| format!("ConfigMap `{name}`: {error}"))?;
+                files(read, ("ConfigMap", name), *optional, target)?
+            }
+            VolumeSource::Claim { name, sub_path } => folder_at(claimed(config, name, sub_path)?, target),
+            VolumeSource::Scratch { memory: true, size } => Mount::Memory {
+                target,
+                size: size.as_deref().and_then(quantity::bytes),
+            },
+            VolumeSource::Scratch { memory: false, .. } => {
+                let source = layout::scratch_volume(folder, nth);
+                fs::create_dir_all(&source).map_err(said(&source))?;
+                folder_at(source, target)
+            }
+        });
+    }
+    Ok((!mounts.is_empty()).then_some(View {
+        mounts,
+        rest: Rest::AsItIs,
+    }))
+}
+
+fn folder_at(source: PathBuf, target: PathBuf) -> Mount {
+    Mount::Folder {
+        source,
+        target,
+        read_only: false,
+    }
+}
+
+fn files(
+    read: Option<BTreeMap<String, String>>,
+    (kind, name): (&str, &str),
+    optional: bool,
+    target: PathBuf,
+) -> Result<Mount, String> {
+    let data = match read {
+        Some(data) => data,
+        None if optional => BTreeMap::new(),
+        None => {
+            return Err(format!(
+                "there is no {kind} `{name}`, which is mounted at {}",
+                target.display()
+            ));
+        }
+    };
+    let files = data
+        .into_iter()
+        .map(|(key, value)| (key, value.into_bytes()))
+        .collect();
+    Ok(Mount::Files { target, files })
+}
+
+/// The folder of a claim, or the part of it below a path that has been checked with the package.
+fn claimed(config: &EngineConfig, name: &str, sub_path: &str) -> Result<PathBuf, String> {
+    let claim = layout::claim(&config.volumes, name);
+    if !claim.is_dir() {
+        return Err(format!(
+            "there is no volume claim `{name}`: a task of the pipeline makes it, or you do, as the folder {}",
+            claim.display()
+        ));
+    }
+    let folder = claim.join(sub_path);
+    fs::create_dir_all(&folder).map_err(said(&folder))?;
+    // A link in the volume must not lead out of it.
+    let (real, root) = (
+        folder.canonicalize().map_err(said(&folder))?,
+        claim.canonicalize().map_err(said(&claim))?,
+    );
+    match real.starts_with(&root) {
+        true => Ok(real),
+        false => Err(format!("`{sub_path}` leads out of volume claim `{name}`")),
+    }
+}
+
+fn said(path: &Path) -> impl FnOnce(std::io::Error) -> String {
+    let path = path.display().to_string();
+    move |error| format!("{path}: {error}")
+}
