@@ -6,6 +6,7 @@
 
 pub mod capabilities;
 mod client;
+pub mod difference;
 pub mod error;
 pub mod experiment;
 pub mod explanation;
@@ -13,6 +14,7 @@ pub mod forecast;
 pub mod healthz;
 pub mod pipeline;
 pub mod recurring;
+pub mod rerun;
 pub mod run;
 pub mod status;
 pub mod steps;

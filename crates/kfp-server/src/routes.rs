@@ -9,6 +9,7 @@ mod healthz;
 mod logs;
 mod pipelines;
 mod recurring;
+mod reruns;
 mod runs;
 mod tasks;
 mod upload;
@@ -46,6 +47,7 @@ fn operations() -> Vec<Operation> {
         versions::operations(),
         experiments::operations(),
         runs::operations(),
+        reruns::operations(),
         recurring::operations(),
         tasks::operations(),
         logs::operations(),

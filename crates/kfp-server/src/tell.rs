@@ -1,6 +1,7 @@
 //! The engine's records as KFP's messages (backend/src/apiserver/server/api_converter.go @2.17.0).
 
 mod cache;
+mod differences;
 mod nodes;
 mod recurring;
 mod tasks;
@@ -14,6 +15,7 @@ use kfp_api::status::{Code, Status};
 use pipeline_engine::{PipelineRecord, RunRecord, RunState, TaskRecord, VersionRecord};
 
 pub(crate) use cache::{explanation, forecast};
+pub(crate) use differences::differences;
 pub(crate) use nodes::executor_id;
 pub(crate) use recurring::recurring_run;
 pub(crate) use tasks::task;

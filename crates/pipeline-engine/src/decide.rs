@@ -26,8 +26,9 @@ use serde_json::Value;
 
 use crate::bind::{Bound, Items, References};
 use crate::cache::CacheKey;
-use crate::model::{ArtifactRecord, RunId, RunState, TaskId};
+use crate::model::{ArtifactRecord, Rerun, RunId, RunState, TaskId};
 use crate::program::{DagNumber, Program};
+use crate::rerun::Selection;
 
 pub(crate) use lifecycle::Phase;
 use lifecycle::{RunTrigger, Trigger, next, next_run};
@@ -41,6 +42,8 @@ pub(crate) use vocabulary::{
 pub(crate) struct Machine {
     run: RunFacts,
     program: Arc<Program>,
+    /// Of a rerun: what each task does.
+    selection: Option<Selection>,
     state: RunState,
     /// Why the run is being stopped, where nobody asked for it: it then fails.
     doom: Option<String>,
@@ -63,6 +66,8 @@ pub(crate) struct RunFacts {
     pub(crate) placeholders: Facts,
     /// Inputs of the root.
     pub(crate) inputs: Bound,
+    /// The run that it does some tasks of once more.
+    pub(crate) rerun: Option<Rerun>,
     /// How long it may take, from its start or its last retry.
     pub(crate) time_limit: Option<Duration>,
 }
@@ -148,6 +153,7 @@ impl Machine {
     /// A run that was made and of which nothing has happened yet.
     pub(crate) fn new(run: RunFacts, program: Arc<Program>) -> Self {
         Self {
+            selection: run.rerun.as_ref().map(|rerun| Selection::of(rerun, &program)),
             run,
             program,
             state: RunState::Pending,

@@ -3,6 +3,7 @@
 mod files;
 mod records;
 mod recurring;
+mod rerun;
 mod runs;
 mod tasks;
 
@@ -11,9 +12,10 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use pipeline_spec::support::Standing;
 use pipeline_spec::{Limits, Pipeline};
-use processes::Shim;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
+
+use processes::Shim;
 
 use crate::clock;
 use crate::config::EngineConfig;

@@ -9,6 +9,7 @@ mod cache;
 mod clock;
 mod config;
 mod decide;
+mod difference;
 mod engine;
 mod error;
 mod events;
@@ -20,6 +21,7 @@ mod plan;
 mod program;
 mod quantity;
 mod recurring;
+mod rerun;
 mod start;
 mod store;
 

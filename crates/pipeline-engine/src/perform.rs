@@ -21,11 +21,12 @@ use std::time::Duration;
 
 use futures::future::OptionFuture;
 use jiff::Timestamp;
+use rusqlite::Connection;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::clock;
 use crate::config::EngineConfig;
-use crate::decide::{Decision, Effect, Event, Machine, Row, RunFacts};
+use crate::decide::{Answer, Decision, Effect, Event, Machine, Row, RunFacts};
 use crate::error::EngineError;
 use crate::events;
 use crate::model::{RunId, RunRecord, RunState, TaskId, TaskRecord};
@@ -46,7 +47,10 @@ pub(crate) struct Shared {
 /// What the performer is told.
 pub(crate) enum Message {
     /// A run was made.
-    Start { facts: RunFacts, program: Arc<Program> },
+    Start {
+        facts: Box<RunFacts>,
+        program: Arc<Program>,
+    },
     /// Something happened to a run.
     Event(RunId, Event),
     /// Somebody wants a run to stop.
@@ -116,7 +120,7 @@ impl Performer {
             match start::stored(&self.shared.config, record, &package, tasks) {
                 Ok(stored) if stored.record.state == RunState::Pending => {
                     self.take(Message::Start {
-                        facts: stored.facts,
+                        facts: Box::new(stored.facts),
                         program: stored.program,
                     });
                 }
@@ -193,7 +197,7 @@ impl Performer {
                 let run = facts.id;
                 self.machines
                     .entry(run)
-                    .or_insert_with(|| Machine::new(facts, program));
+                    .or_insert_with(|| Machine::new(*facts, program));
                 self.decide(run, Event::Start);
             }
             Message::Event(run, event) => self.decide(run, event),
@@ -264,7 +268,16 @@ impl Performer {
         self.gathered.rows.extend(decision.rows);
         for effect in decision.effects {
             match effect {
-                Effect::LookUp { task, key } => self.look_up(run, task, key.fingerprint.clone()),
+                Effect::LookUp { task, key } => self.ask_cache(run, task, move |connection| {
+                    cache::look_up(connection, &key.fingerprint)
+                }),
+                Effect::Recall {
+                    task,
+                    from,
+                    scope_path,
+                } => self.ask_cache(run, task, move |connection| {
+                    cache::recall(connection, from, &scope_path)
+                }),
                 Effect::Enqueue { task, need } => self.admission.enqueue(run, task, need),
                 Effect::Hold { task, need } => self.admission.hold(task, need),
                 Effect::Leave { task } => self.admission.leave(task),
@@ -278,14 +291,16 @@ impl Performer {
         }
     }
 
-    fn look_up(&self, run: RunId, task: TaskId, fingerprint: String) {
+    fn ask_cache(
+        &self,
+        run: RunId,
+        task: TaskId,
+        asked: impl FnOnce(&Connection) -> Result<Answer, EngineError> + Send + 'static,
+    ) {
         let (shared, outbox) = (Arc::clone(&self.shared), self.outbox.clone());
         tokio::spawn(async move {
-            let found = shared
-                .store
-                .read(move |connection| cache::look_up(connection, &fingerprint))
-                .await;
-            let answer = found.unwrap_or_else(|error| crate::decide::Answer::Miss {
+            let found = shared.store.read(asked).await;
+            let answer = found.unwrap_or_else(|error| Answer::Miss {
                 reason: format!("the cache could not be read: {error}"),
             });
             let _ = outbox.send(Message::Event(run, Event::LookedUp { task, answer }));

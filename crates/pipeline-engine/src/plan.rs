@@ -263,7 +263,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Steps, each behind those it waits for.
-fn in_order(steps: &[Step]) -> Vec<usize> {
+pub(crate) fn in_order(steps: &[Step]) -> Vec<usize> {
     let mut waiting: Vec<usize> = steps.iter().map(|step| step.waits_for.len()).collect();
     let mut order: Vec<usize> = (0..steps.len()).filter(|&step| waiting[step] == 0).collect();
     let mut next = 0;

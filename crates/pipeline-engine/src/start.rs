@@ -62,6 +62,7 @@ pub(crate) fn facts(
             ..Facts::default()
         },
         inputs,
+        rerun: record.rerun.clone(),
         time_limit: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
     })
 }

@@ -4,9 +4,11 @@ use reqwest::Method;
 
 use super::{Client, call, segment};
 use crate::capabilities::Capabilities;
+use crate::difference::RunDifferences;
 use crate::error::KfpError;
 use crate::explanation::CacheExplanation;
 use crate::forecast::Forecast;
+use crate::rerun::Rerun;
 use crate::run::Run;
 
 impl Client {
@@ -47,6 +49,35 @@ impl Client {
             segment(task)
         );
         let call = call("ExplainCache", format!("task {task} of run {run_id}"));
+        self.answer(call, self.request(Method::GET, &path))
+            .await
+            .map_err(not_spoken)
+    }
+
+    /// Makes a run that does some tasks of an earlier one once more, on what that one recorded.
+    ///
+    /// # Errors
+    /// [`KfpError::is_not_found`]; [`KfpError::Refused`] where the run has not ended, or there is no such task or
+    /// parameter; [`KfpError::NotSpoken`] by KFP's own server.
+    pub async fn rerun(&self, run_id: &str, asked: &Rerun) -> Result<Run, KfpError> {
+        let path = format!("apis/basecamp/v1/runs/{}:rerun", segment(run_id));
+        let request = self.request(Method::POST, &path).json(asked);
+        self.answer(call("RerunRun", format!("run {run_id}")), request)
+            .await
+            .map_err(not_spoken)
+    }
+
+    /// How two runs differ.
+    ///
+    /// # Errors
+    /// [`KfpError::is_not_found`]; [`KfpError::NotSpoken`] by KFP's own server.
+    pub async fn differences(&self, run_id: &str, other: &str) -> Result<RunDifferences, KfpError> {
+        let path = format!(
+            "apis/basecamp/v1/runs/{}/differences/{}",
+            segment(run_id),
+            segment(other)
+        );
+        let call = call("CompareRuns", format!("runs {run_id} and {other}"));
         self.answer(call, self.request(Method::GET, &path))
             .await
             .map_err(not_spoken)

@@ -20,7 +20,7 @@ async fn capabilities() -> Json<Capabilities> {
         env_in_cache_key: true,
         cached_bytes_checked: true,
         plan: true,
-        rerun: false,
-        diff: false,
+        rerun: true,
+        diff: true,
     })
 }

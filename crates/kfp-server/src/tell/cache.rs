@@ -46,7 +46,7 @@ pub(crate) fn explanation(told: pipeline_engine::CacheExplanation) -> CacheExpla
     }
 }
 
-fn difference(told: pipeline_engine::Difference) -> Difference {
+pub(super) fn difference(told: pipeline_engine::Difference) -> Difference {
     Difference {
         field: told.field,
         was: told.was,

@@ -242,7 +242,7 @@ fn compare_maps<T: Serialize + PartialEq>(
 
 /// What an artifact is to those who read it: its bytes. Where there are none here it is its URI, and where it has
 /// neither bytes nor a URI elsewhere, its properties.
-fn identity(artifact: &ArtifactRecord) -> String {
+pub(crate) fn identity(artifact: &ArtifactRecord) -> String {
     match &artifact.digest {
         Some(digest) => format!("sha256:{digest}"),
         None if artifact.uri.starts_with("file://") => {

@@ -1,11 +1,12 @@
 //! Whether a result is there, and its bytes with it.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::digest::unchanged;
 use crate::bind::Bound;
 use crate::decide::{Answer, Outputs};
 use crate::error::EngineError;
+use crate::model::RunId;
 
 /// Looks a fingerprint up, newest entry first. An entry whose bytes are gone or altered is none.
 pub(crate) fn look_up(connection: &Connection, fingerprint: &str) -> Result<Answer, EngineError> {
@@ -24,12 +25,7 @@ pub(crate) fn look_up(connection: &Connection, fingerprint: &str) -> Result<Answ
             source,
         })?;
         let outputs = Outputs::from(bound);
-        let altered = outputs
-            .artifacts
-            .values()
-            .flatten()
-            .find_map(|artifact| unchanged(artifact).err());
-        match (altered, run.parse()) {
+        match (altered(&outputs), run.parse()) {
             (None, Ok(from)) => return Ok(Answer::Hit { outputs, from }),
             (None, Err(_)) => {}
             (Some(altered), _) => {
@@ -39,4 +35,34 @@ pub(crate) fn look_up(connection: &Connection, fingerprint: &str) -> Result<Answ
     }
     let reason = reason.unwrap_or_else(|| "no task with the same key has succeeded yet".to_owned());
     Ok(Answer::Miss { reason })
+}
+
+/// What the task of that place gave in a run, if it ended well and its bytes are as they were.
+pub(crate) fn recall(connection: &Connection, run: RunId, scope_path: &str) -> Result<Answer, EngineError> {
+    let text: Option<Option<String>> = connection
+        .prepare_cached(
+            "SELECT outputs FROM tasks WHERE run_id = ?1 AND scope_path = ?2 AND state IN ('SUCCEEDED', 'CACHED')",
+        )?
+        .query_row((run.to_string(), scope_path), |row| row.get(0))
+        .optional()?;
+    let Some(text) = text else {
+        let reason = format!("run `{run}`, which it would take its outputs from, has none");
+        return Ok(Answer::Miss { reason });
+    };
+    let bound: Bound =
+        serde_json::from_str(text.as_deref().unwrap_or("{}")).map_err(|source| EngineError::Corrupt {
+            what: "outputs of a task",
+            source,
+        })?;
+    let outputs = Outputs::from(bound);
+    Ok(match altered(&outputs) {
+        None => Answer::Hit { outputs, from: run },
+        Some(reason) => Answer::Miss { reason },
+    })
+}
+
+/// What is wrong with the bytes of some outputs.
+fn altered(outputs: &Outputs) -> Option<String> {
+    let artifacts = outputs.artifacts.values().flatten();
+    artifacts.map(unchanged).find_map(Result::err)
 }

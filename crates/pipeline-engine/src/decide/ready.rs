@@ -16,6 +16,7 @@ use crate::cache::{CacheKey, Ingredients};
 use crate::model::{ArtifactRecord, CacheDecision};
 use crate::program::{Program, Step, Work};
 use crate::quantity;
+use crate::rerun::Does;
 
 /// What a task that asks for nothing counts as.
 const DEFAULT_NEED: Need = Need {
@@ -119,6 +120,29 @@ impl Machine {
         let Some(key) = self.tasks[task].key.clone() else {
             return;
         };
+        let scope_path = Arc::clone(&self.tasks[task].scope_path);
+        match self
+            .selection
+            .as_ref()
+            .map(|selection| selection.does(&scope_path))
+        {
+            None | Some(Does::AsUsual) => {}
+            Some(Does::Runs) => {
+                self.tasks[task].reason = "a rerun asks for it".to_owned();
+                return self.enqueue(task, decision);
+            }
+            Some(Does::Skips(message)) => return self.skip(task, message, at, decision),
+            Some(Does::Takes(from)) => {
+                if self.fire(task, Trigger::LookUp) {
+                    decision.effects.push(Effect::Recall {
+                        task: self.tasks[task].id,
+                        from,
+                        scope_path,
+                    });
+                }
+                return;
+            }
+        }
         if !step.cached {
             self.tasks[task].reason = "it is never cached".to_owned();
             return self.enqueue(task, decision);

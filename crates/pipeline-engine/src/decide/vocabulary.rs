@@ -173,6 +173,12 @@ pub(crate) struct CacheDecided {
 pub(crate) enum Effect {
     /// Ask the cache. It changes nothing, so that it need not wait for the rows.
     LookUp { task: TaskId, key: Arc<Fingerprinted> },
+    /// Ask what the task of that place gave in that run. It changes nothing, either.
+    Recall {
+        task: TaskId,
+        from: RunId,
+        scope_path: Arc<str>,
+    },
     /// Ask for a turn on the machine.
     Enqueue { task: TaskId, need: Need },
     /// It has its turn already: an attempt of an earlier engine.

@@ -10,8 +10,8 @@ use crate::clock;
 use crate::decide::RunFacts;
 use crate::error::EngineError;
 use crate::model::{
-    ExperimentId, ListOptions, NewRun, Page, PipelineSource, RecurringRunId, RunId, RunRecord, RunState,
-    RunTransition, StorageState, VersionReference,
+    ExperimentId, ListOptions, NewRun, Page, PipelineSource, RecurringRunId, Rerun, RunId, RunRecord,
+    RunState, RunTransition, StorageState, VersionReference,
 };
 use crate::perform::Message;
 use crate::program::Program;
@@ -23,6 +23,15 @@ pub(super) struct MadeRun {
     package: String,
     facts: RunFacts,
     program: Arc<Program>,
+}
+
+impl MadeRun {
+    /// The same, doing some tasks of an earlier run once more.
+    pub(super) fn again(mut self, rerun: Rerun) -> Self {
+        self.facts.rerun = Some(rerun.clone());
+        self.record.rerun = Some(rerun);
+        self
+    }
 }
 
 impl Engine {
@@ -37,6 +46,11 @@ impl Engine {
         let source = std::mem::replace(&mut new.source, PipelineSource::Inline(String::new()));
         let source = self.store().source(source).await?;
         let made = self.make_run(new, source, None).await?;
+        self.started(made).await
+    }
+
+    /// Starts a run, or finds that it is there.
+    pub(super) async fn started(&self, made: MadeRun) -> Result<RunRecord, EngineError> {
         let id = made.record.id;
         match self.begin_run(made, |_| Ok(true)).await? {
             Some(record) => Ok(record),
@@ -73,6 +87,7 @@ impl Engine {
             package: Some(pipeline.to_json()),
             experiment,
             recurring_run,
+            rerun: None,
             parameters: new.parameters,
             pipeline_root: new.pipeline_root,
             service_account: new.service_account,
@@ -116,7 +131,10 @@ impl Engine {
         let started = tokio::spawn(async move {
             let is_new = engine.store().insert_run(row, package, also).await?;
             if is_new {
-                let start = Message::Start { facts, program };
+                let start = Message::Start {
+                    facts: Box::new(facts),
+                    program,
+                };
                 engine
                     .inner
                     .performer

@@ -73,6 +73,7 @@ impl Engine {
             package: None,
             experiment: ExperimentId(uuid::Uuid::nil()),
             recurring_run: None,
+            rerun: None,
             parameters: parameters.clone(),
             pipeline_root: None,
             service_account: String::new(),

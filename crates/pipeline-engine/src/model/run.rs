@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::id::{ExperimentId, PipelineId, RecurringRunId, RunId, VersionId};
 use super::pipeline::StorageState;
+use super::rerun::Rerun;
 
 /// A run to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +93,8 @@ pub struct RunRecord {
     pub experiment: ExperimentId,
     /// The recurring run that made it.
     pub recurring_run: Option<RecurringRunId>,
+    /// The run that it does some tasks of once more.
+    pub rerun: Option<Rerun>,
     /// Parameters it was given.
     pub parameters: IndexMap<String, Value>,
     /// Root of its artifact URIs, where one was given.

@@ -42,6 +42,7 @@ impl Performer {
             }
             // Done when they were decided.
             Effect::LookUp { .. }
+            | Effect::Recall { .. }
             | Effect::Enqueue { .. }
             | Effect::Hold { .. }
             | Effect::Leave { .. }

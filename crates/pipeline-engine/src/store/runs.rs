@@ -103,6 +103,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         package: None,
         experiment: parsed(row, "experiment_id")?,
         recurring_run: optional_parsed(row, "recurring_run_id")?,
+        rerun: row.get::<_, Option<Json<_>>>("rerun")?.map(|json| json.0),
         parameters: row.get::<_, Json<IndexMap<String, Value>>>("parameters")?.0,
         pipeline_root: row.get("pipeline_root")?,
         service_account: row.get("service_account")?,
@@ -145,8 +146,8 @@ pub(crate) fn insert(
         .prepare_cached(
             "INSERT INTO runs (id, name, display_name, description, pipeline_name, pipeline_id, version_id, \
              package, experiment_id, parameters, pipeline_root, service_account, storage_state, state, \
-             history, created_at, scheduled_at, notices, recurring_run_id) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) \
+             history, created_at, scheduled_at, notices, recurring_run_id, rerun) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) \
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -169,6 +170,7 @@ pub(crate) fn insert(
             micros(record.scheduled_at),
             Json(&record.notices),
             record.recurring_run.map(|id| id.to_string()),
+            record.rerun.as_ref().map(Json),
         ])?;
     connection.execute(
         "UPDATE experiments SET last_run_created_at = MAX(COALESCE(last_run_created_at, 0), ?2) WHERE id = ?1",

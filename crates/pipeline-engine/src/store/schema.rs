@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::error::EngineError;
 
 /// Version of the tables below, kept as SQLite's `user_version`. A change adds a step to [`STEPS`].
-const STEPS: &[&str] = &[TABLES, RECURRING_RUNS];
+const STEPS: &[&str] = &[TABLES, RECURRING_RUNS, RERUNS];
 
 /// Times are microseconds since the Unix epoch; ids are UUIDs as text; columns named after a list or an object are JSON.
 const TABLES: &str = "
@@ -173,6 +173,9 @@ ALTER TABLE runs ADD COLUMN recurring_run_id TEXT;
 CREATE INDEX runs_by_recurring_run ON runs (recurring_run_id, state) WHERE recurring_run_id IS NOT NULL;
 ";
 
+/// `rerun` is a [`crate::model::Rerun`].
+const RERUNS: &str = "ALTER TABLE runs ADD COLUMN rerun TEXT;";
+
 /// Sets a connection up and brings the tables up to date.
 pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -215,7 +218,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "{}: schema 99, this version knows 2; run the newer version",
+                "{}: schema 99, this version knows 3; run the newer version",
                 path.display()
             )
         );

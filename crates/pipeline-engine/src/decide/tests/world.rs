@@ -88,6 +88,7 @@ impl World {
             package: None,
             experiment,
             recurring_run: None,
+            rerun: None,
             parameters: IndexMap::new(),
             pipeline_root: None,
             service_account: String::new(),
@@ -159,6 +160,7 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::LookUp { task, key } => self.lookups.push_back((task, key.fingerprint.clone())),
+            Effect::Recall { .. } => unreachable!("none of these runs is a rerun"),
             Effect::Enqueue { task, .. } => self.queue.push_back(task),
             Effect::Hold { task, .. } => {
                 self.admitted.insert(task);
@@ -391,6 +393,7 @@ fn facts(run: RunId, time_limit: Option<Duration>) -> RunFacts {
         id: run,
         placeholders,
         inputs: Bound::default(),
+        rerun: None,
         time_limit,
     }
 }
