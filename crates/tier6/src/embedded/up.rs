@@ -19,6 +19,8 @@ use crate::state_dir::StateDir;
 const SERVICES_DEADLINE: Duration = Duration::from_secs(300);
 /// How long the daemon may take to serve its API.
 const DAEMON_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a daemon that holds the lock may take to be recorded, before the lock is asked for again.
+const HELD_PAUSE: Duration = Duration::from_secs(1);
 
 /// What happens on the way up.
 #[derive(Clone, Debug)]
@@ -134,7 +136,31 @@ async fn all_ready(
     Ok(known.into_values().collect())
 }
 
+/// Starts a daemon; where one that another `up` starts at the same moment is faster, that one's record.
 async fn start_daemon(state: &StateDir, basecampd: &Path) -> Result<DaemonRecord, Tier6Error> {
+    let deadline = Instant::now() + DAEMON_DEADLINE;
+    loop {
+        launch_daemon(state, basecampd).await?;
+        let pause = Instant::now() + HELD_PAUSE;
+        while Instant::now() < pause {
+            if let Some(record) = DaemonRecord::of_running(state)? {
+                return Ok(record);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The lock may be that of a daemon that was killed and whose last thread has not ended: then nobody else is on
+        // the way, and the next try gets it.
+        if Instant::now() > deadline {
+            return Err(daemon_down(
+                state,
+                "another daemon holds the lock, but serves nothing",
+            ));
+        }
+    }
+}
+
+/// Returns once a daemon serves its API, or has found that another one holds the lock.
+async fn launch_daemon(state: &StateDir, basecampd: &Path) -> Result<(), Tier6Error> {
     let log = state.log("basecampd");
     std::fs::create_dir_all(state.logs()).map_err(Tier6Error::file(state.logs()))?;
     let stderr = std::fs::File::options()
@@ -179,24 +205,7 @@ async fn start_daemon(state: &StateDir, basecampd: &Path) -> Result<DaemonRecord
                 .map_or_else(|error| error.to_string(), |status| status.to_string());
             Err(daemon_down(state, &format!("it ended with {how}")))
         }
-        Ok(_) => recorded(state).await,
-    }
-}
-
-/// The daemon's record; where another `up` started it at the same moment it appears a little later.
-async fn recorded(state: &StateDir) -> Result<DaemonRecord, Tier6Error> {
-    let deadline = Instant::now() + DAEMON_DEADLINE;
-    loop {
-        if let Some(record) = DaemonRecord::of_running(state)? {
-            return Ok(record);
-        }
-        if Instant::now() > deadline {
-            return Err(daemon_down(
-                state,
-                "another daemon holds the lock, but serves nothing",
-            ));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(_) => Ok(()),
     }
 }
 
@@ -206,5 +215,55 @@ fn daemon_down(state: &StateDir, reason: &str) -> Tier6Error {
         reason: reason.to_owned(),
         tail: tail(&log),
         log,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use processes::ProcessIdentity;
+
+    use super::*;
+
+    /// A program in the place of basecampd. Written by another process: one that this one holds open for writing while
+    /// a test beside it forks cannot be started.
+    fn program(folder: &Path, script: &str) -> std::path::PathBuf {
+        let path = folder.join("basecampd");
+        let written = std::process::Command::new("sh")
+            .args(["-c", "printf %s \"$1\" > \"$2\" && chmod +x \"$2\"", "sh"])
+            .arg(format!("#!/bin/sh\ncd \"$3\"\n{script}\n"))
+            .arg(&path)
+            .status();
+        assert!(written.unwrap().success());
+        path
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_a_dying_daemon_still_holds_is_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path()).unwrap();
+        let record = DaemonRecord {
+            identity: ProcessIdentity::own(),
+            build: "b".into(),
+            url: "http://127.0.0.1:1".into(),
+        };
+        record.write(&state).unwrap();
+        std::fs::rename(state.daemon_record(), folder.path().join("record")).unwrap();
+        let basecampd = program(
+            folder.path(),
+            "if mkdir tried 2>/dev/null; then echo held; else mv record daemon.json; echo serving; fi",
+        );
+        assert_eq!(start_daemon(&state, &basecampd).await.unwrap(), record);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_says_nothing_is_told_with_its_last_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path()).unwrap();
+        let basecampd = program(folder.path(), "echo 'no such disk' >&2; exit 7");
+        let message = start_daemon(&state, &basecampd).await.unwrap_err().to_string();
+        assert!(
+            message.contains("exit status: 7") && message.contains("no such disk"),
+            "{message}"
+        );
     }
 }
