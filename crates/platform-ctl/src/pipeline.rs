@@ -136,7 +136,9 @@ pub(crate) async fn explain_cache(common: &Common, run: &str, task: Option<&str>
     }
     let mut told = Vec::new();
     for step in steps(&pipelines, &run_id).await? {
-        if step.kind == StepKind::Step {
+        // One behind a closed gate, or not reached yet, was never decided on.
+        let decided = !matches!(step.state, StepState::Skipped | StepState::Pending);
+        if step.kind == StepKind::Step && decided {
             told.push(pipelines.explain_cache(&run_id, &step.path).await?);
         }
     }
@@ -152,7 +154,7 @@ fn show(common: &Common, json: &impl Serialize, text: &str) -> Result<Exit, Fail
     Ok(Exit::Well)
 }
 
-fn client(common: &Common) -> Result<(Endpoints, Client), Failure> {
+pub(crate) fn client(common: &Common) -> Result<(Endpoints, Client), Failure> {
     let endpoints = place::endpoints(common)?;
     let pipelines = place::pipelines(&endpoints)?;
     Ok((endpoints, pipelines))
@@ -178,7 +180,7 @@ fn chosen<'a>(steps: &'a [StepView], run_id: &str, name: &str) -> Result<&'a Ste
 }
 
 /// The run whose id that is, or begins so, or the newest.
-async fn find(pipelines: &Client, text: &str) -> Result<String, Failure> {
+pub(crate) async fn find(pipelines: &Client, text: &str) -> Result<String, Failure> {
     /// A UUID as text.
     const WHOLE: usize = 36;
     if text.len() >= WHOLE {
