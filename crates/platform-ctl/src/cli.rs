@@ -107,11 +107,37 @@ pub(crate) enum PipelineCommand {
         /// Only this task
         task: Option<String>,
     },
+    /// Do some tasks of a run once more, on what it recorded
+    Rerun(RerunArguments),
+    /// Tell how two runs differ, the first difference first
+    Diff {
+        /// Id, the beginning of one, or `latest`
+        run: String,
+        /// The other one
+        other: String,
+    },
     /// Ask a run to end
     Terminate {
         /// Id, the beginning of one, or `latest`
         run: String,
     },
+}
+
+/// What to do once more.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("asked").args(["from", "only", "with"]).required(true).multiple(true)))]
+pub(crate) struct RerunArguments {
+    /// Id, the beginning of one, or `latest`
+    pub(crate) run: String,
+    /// Run this task; what depends on it does what it would in any run
+    #[arg(long, value_name = "TASK", conflicts_with = "only")]
+    pub(crate) from: Option<String>,
+    /// Run this task, and nothing else
+    #[arg(long, value_name = "TASK")]
+    pub(crate) only: Option<String>,
+    /// Parameter that is otherwise, as NAME=VALUE; may be given several times. Without a task, what it reaches runs
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) with: Vec<String>,
 }
 
 /// What to play.

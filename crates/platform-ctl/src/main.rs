@@ -11,6 +11,7 @@ mod output;
 mod pipeline;
 mod place;
 mod recipe;
+mod rerun;
 mod rung;
 mod screen;
 mod view;
@@ -66,6 +67,8 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
             PipelineCommand::ExplainCache { run, task } => {
                 pipeline::explain_cache(common, run, task.as_deref()).await
             }
+            PipelineCommand::Rerun(asked) => rerun::rerun(common, asked).await,
+            PipelineCommand::Diff { run, other } => rerun::diff(common, run, other).await,
             PipelineCommand::Terminate { run } => pipeline::terminate(common, run).await,
         },
     }

@@ -1,6 +1,7 @@
 //! What people see: pure functions from data to text.
 
 pub(crate) mod cache;
+pub(crate) mod differences;
 pub(crate) mod components;
 pub(crate) mod plan;
 pub(crate) mod rung;

@@ -50,6 +50,7 @@ fn text(bytes: &[u8], folder: &Path) -> String {
 #[case(&["pipeline", "run", "--help"], include_str!("help/pipeline-run.txt"))]
 #[case(&["recipe", "--help"], include_str!("help/recipe.txt"))]
 #[case(&["gate", "--help"], include_str!("help/gate.txt"))]
+#[case(&["pipeline", "rerun", "--help"], include_str!("help/pipeline-rerun.txt"))]
 #[case(&["pipeline", "logs", "--help"], include_str!("help/pipeline-logs.txt"))]
 fn help(#[case] arguments: &[&str], #[case] expected: &str) {
     let folder = tempfile::tempdir().unwrap();

@@ -292,3 +292,77 @@ async fn a_task_that_is_not_there_is_told_with_those_that_are() {
     );
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_is_done_again_on_what_was_recorded_and_the_difference_is_named() {
+    let rung = Rung::new().await;
+    let failed = rung.start("bad", json!({"code": 3})).await;
+    rung.until(&failed, "stay", StepState::Failed).await;
+    let again = rung
+        .says(&["rerun", &failed[..8], "--only", "stay", "--with", "code=0"])
+        .await;
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    let told = String::from_utf8(again.stderr).unwrap();
+    let id = told
+        .strip_prefix("run ")
+        .unwrap()
+        .split(':')
+        .next()
+        .unwrap()
+        .to_owned();
+    let told = plain(told.replace(&failed, "EARLIER").as_bytes(), &id);
+    let told: Vec<&str> = told.lines().filter(|line| !line.contains("RUNNING")).collect();
+    same(
+        &(told.join("\n") + "\n"),
+        "\
+run RUN: run EARLIER again, only stay
+greet CACHED N s
+stay SUCCEEDED N s
+run RUN SUCCEEDED
+next: `cargo platform-ctl pipeline diff EARLIER RUN`
+",
+    );
+
+    let diff = rung.says(&["diff", &failed, &id]).await;
+    let told = String::from_utf8(diff.stdout).unwrap();
+    let told = told.replace(&failed[..8], "EARLIER").replace(&id[..8], "RUN");
+    same(
+        &told,
+        r#"run EARLIER → run RUN: the first difference is in what the run was given: parameter code
+
+the run  was given  parameter code: 3 → 0
+stay     was given  parameter code: 3 → 0
+stay     ended as   state: "FAILED" → "SUCCEEDED"
+"#,
+    );
+
+    let from = rung.says(&["rerun", &id, "--from", "greet", "--json"]).await;
+    let run: Run = serde_json::from_slice(&from.stdout).unwrap();
+    let explained = rung.says(&["explain-cache", &run.run_id, "greet"]).await;
+    let told = String::from_utf8(explained.stdout).unwrap();
+    assert!(told.starts_with("greet  MISS  a rerun asks for it"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_again_is_told_with_what_can() {
+    let rung = Rung::new().await;
+    let id = rung.start("first", json!({})).await;
+    rung.until(&id, "stay", StepState::Succeeded).await;
+    let refused = async |arguments: &[&str]| {
+        let output = rung.says(&[&["rerun", &id], arguments].concat()).await;
+        (plain(&output.stderr, &id), output.status.code())
+    };
+    let (told, code) = refused(&["--from", "sing"]).await;
+    assert!(
+        told.contains("there is no task `sing`; there are greet, stay"),
+        "{told}"
+    );
+    assert_eq!(code, Some(1));
+    let (told, code) = refused(&["--with", "whom=Ada"]).await;
+    same(
+        &told,
+        "error: --with whom: the pipeline of run RUN has no such parameter; it has who, seconds, code\n",
+    );
+    assert_eq!(code, Some(2));
+    assert_eq!(refused(&[]).await.1, Some(2));
+}
