@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Rungs, recipes, pipelines, runs.
 #[derive(Debug, Parser)]
@@ -38,13 +38,13 @@ pub(crate) struct Common {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Bring the rung up; twice is once
-    Up,
+    Up(UpArguments),
     /// Tell what runs
     Status,
-    /// Stop everything that runs; data stays
+    /// Stop everything that runs; data stays, except in a kind cluster
     Down,
     /// Bring the rung up, run a recipe on it, check what came of it
-    Recipe(RunArguments),
+    Recipe(RecipeArguments),
     /// Play every scenario on a rung of its own, from an empty state: the merge gate
     Gate(GateArguments),
     /// Run pipelines and look at runs
@@ -53,6 +53,40 @@ pub(crate) enum Command {
     /// What the rungs on Kubernetes install: pins, renders, lock, images
     #[command(subcommand)]
     Tier6(Tier6Command),
+    /// Lead ports of this machine into the cluster; `up` starts it
+    #[command(hide = true)]
+    Forward,
+}
+
+/// Which rung to bring up.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct UpArguments {
+    /// Where: on this machine, in a kind cluster of its own, on a cluster [default: where it is up, else embedded]
+    #[arg(long, visible_alias = "rung", value_name = "RUNG", value_enum)]
+    pub(crate) on: Option<On>,
+    /// The cluster's context in your kubeconfig
+    #[arg(long, value_name = "NAME", required_if_eq("on", "cluster"))]
+    pub(crate) context: Option<String>,
+    /// Configuration of the kind cluster [default: tier6/kind.yaml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kind_config: Option<PathBuf>,
+}
+
+/// A rung, as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum On {
+    Embedded,
+    Kind,
+    Cluster,
+}
+
+/// What to run, and where.
+#[derive(Debug, Args)]
+pub(crate) struct RecipeArguments {
+    #[command(flatten)]
+    pub(crate) up: UpArguments,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
 }
 
 #[derive(Debug, Subcommand)]

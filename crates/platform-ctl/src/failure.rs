@@ -111,6 +111,10 @@ impl From<Tier6Error> for Failure {
             Tier6Error::Timeout { .. } | Tier6Error::Api { .. } => failure.next("`cargo xtask status`"),
             Tier6Error::Image(_) => failure.ending(Exit::Broken),
             Tier6Error::Unlocked { .. } => failure.next("`cargo xtask tier6 lock`"),
+            Tier6Error::OtherRung { .. } => failure
+                .next("`cargo xtask down`, or another folder with --state-dir DIR")
+                .ending(Exit::Usage),
+            Tier6Error::NotReady { .. } => failure.next("`cargo xtask up`, which goes on where it stopped"),
             Tier6Error::Drift { .. } => failure
                 .next("`cargo xtask tier6 diff`")
                 .next("`cargo xtask tier6 lock`, where it is meant"),

@@ -25,6 +25,10 @@ use crate::cli::{Cli, Command, PipelineCommand};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
+    // Before anything else: this may be the supervisor of the process that leads into a cluster.
+    if let Some(code) = processes::run_if_shim() {
+        return code;
+    }
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -42,13 +46,14 @@ fn main() -> ExitCode {
 async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
     let common = &cli.common;
     match &cli.command {
-        Command::Up => rung::up(common).await,
+        Command::Up(asked) => rung::up(common, asked).await,
         Command::Status => rung::status(common).await,
         Command::Down => rung::down(common).await,
         Command::Recipe(asked) => {
-            rung::ensure_up(common).await?;
-            recipe::run(common, asked).await
+            rung::ensure_up(common, &asked.up).await?;
+            recipe::run(common, &asked.run).await
         }
+        Command::Forward => rung::forward(common).await,
         Command::Tier6(command) => components::carry_out(common, command),
         Command::Gate(asked) => Box::pin(gate::gate(common, asked)).await,
         Command::Pipeline(command) => match command {

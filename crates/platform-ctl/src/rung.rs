@@ -1,20 +1,32 @@
 //! `up`, `status`, `down`.
 
+mod kubernetes;
+
 use std::path::PathBuf;
 
+use tier6::cluster::{RungRecord, Target};
 use tier6::embedded::{self, Progress};
-use tier6::{ServiceStatus, StateDir};
+use tier6::{ServiceStatus, StateDir, Tier6Error};
 
-use crate::cli::Common;
+use crate::cli::{Common, On, UpArguments};
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::place;
 use crate::screen::{Row, Screen};
 use crate::view;
 
-pub(crate) async fn up(common: &Common) -> Result<Exit, Failure> {
+pub(crate) async fn up(common: &Common, asked: &UpArguments) -> Result<Exit, Failure> {
     not_for_others(common, "brings up")?;
     let state = place::state_dir(common)?;
+    if let Some(target) = target(&state, asked)? {
+        let report = Box::pin(kubernetes::bring_up(&state, target, asked.kind_config.as_deref())).await?;
+        if common.json {
+            output::json(&serde_json::json!({"endpoints": report.endpoints, "changes": report.changes}))?;
+        } else {
+            eprint!("{}", view::kubernetes::up(&report));
+        }
+        return Ok(Exit::Well);
+    }
     let report = bring_up(&state).await?;
     if common.json {
         output::json(&report.endpoints)?;
@@ -25,12 +37,36 @@ pub(crate) async fn up(common: &Common) -> Result<Exit, Failure> {
 }
 
 /// Brings the rung up where none was named and none is up.
-pub(crate) async fn ensure_up(common: &Common) -> Result<(), Failure> {
+pub(crate) async fn ensure_up(common: &Common, asked: &UpArguments) -> Result<(), Failure> {
     if common.endpoints.is_none() {
         let state = place::state_dir(common)?;
-        bring_up(&state).await?;
+        match target(&state, asked)? {
+            Some(target) => {
+                Box::pin(kubernetes::bring_up(&state, target, asked.kind_config.as_deref())).await?;
+            }
+            None => {
+                bring_up(&state).await?;
+            }
+        }
     }
     Ok(())
+}
+
+/// The cluster to bring the rung up on; `None`: on this machine. What is not asked for is as it was.
+fn target(state: &StateDir, asked: &UpArguments) -> Result<Option<Target>, Failure> {
+    let record = RungRecord::read(state)?;
+    match (asked.on, record) {
+        (None, record) => Ok(record.map(|record| record.target)),
+        (Some(On::Embedded), None) => Ok(None),
+        (Some(On::Embedded), Some(record)) => Err(Failure::from(Tier6Error::OtherRung {
+            folder: state.root().to_owned(),
+            rung: record.target.name().into(),
+        })),
+        (Some(On::Kind), _) => Ok(Some(Target::Kind)),
+        (Some(On::Cluster), _) => Ok(Some(Target::Cluster {
+            context: asked.context.clone().unwrap_or_default(),
+        })),
+    }
 }
 
 pub(crate) async fn bring_up(state: &StateDir) -> Result<embedded::UpReport, Failure> {
@@ -65,6 +101,9 @@ fn service_row(status: &ServiceStatus) -> Row {
 pub(crate) async fn status(common: &Common) -> Result<Exit, Failure> {
     not_for_others(common, "looks at")?;
     let state = place::state_dir(common)?;
+    if let Some(record) = RungRecord::read(&state)? {
+        return Box::pin(kubernetes::status(common, &state, &record)).await;
+    }
     let status = embedded::status(&state).await?;
     if common.json {
         output::json(&status)?;
@@ -77,12 +116,21 @@ pub(crate) async fn status(common: &Common) -> Result<Exit, Failure> {
 pub(crate) async fn down(common: &Common) -> Result<Exit, Failure> {
     not_for_others(common, "takes down")?;
     let state = place::state_dir(common)?;
+    if let Some(record) = RungRecord::read(&state)? {
+        return Box::pin(kubernetes::down(common, &state, &record)).await;
+    }
     let report = embedded::down(&state).await?;
     if common.json {
         output::json(&serde_json::json!({ "processes": report.processes, "killed": report.killed }))?;
     } else {
         eprint!("{}", view::rung::down(&report));
     }
+    Ok(Exit::Well)
+}
+
+/// Carries connections into the cluster until it is told to stop.
+pub(crate) async fn forward(common: &Common) -> Result<Exit, Failure> {
+    tier6::cluster::forward(&place::state_dir(common)?).await?;
     Ok(Exit::Well)
 }
 

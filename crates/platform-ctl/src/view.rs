@@ -1,8 +1,9 @@
 //! What people see: pure functions from data to text.
 
 pub(crate) mod cache;
-pub(crate) mod differences;
 pub(crate) mod components;
+pub(crate) mod differences;
+pub(crate) mod kubernetes;
 pub(crate) mod plan;
 pub(crate) mod rung;
 pub(crate) mod runs;

@@ -134,6 +134,50 @@ pub enum Tier6Error {
         /// What happened, and how to get it where it is missing.
         reason: String,
     },
+    /// The cluster's API server refused, or did not answer.
+    #[error("{object}: {reason}")]
+    Kubernetes {
+        /// What was asked for.
+        object: String,
+        /// What it said.
+        reason: String,
+    },
+    /// An object of this name is there, and was not installed from here.
+    #[error("{object} is there already and is not ours: nothing of it was touched")]
+    Foreign {
+        /// Which one.
+        object: String,
+    },
+    /// An object of a component does not become ready.
+    #[error("component {component}: {object} is not ready after {seconds} s: {seen}\n{diagnosis}")]
+    NotReady {
+        /// Whose.
+        component: String,
+        /// Which one.
+        object: String,
+        /// How long was waited.
+        seconds: u64,
+        /// What was last seen of it.
+        seen: String,
+        /// Its pods, events and last log lines; lines.
+        diagnosis: String,
+    },
+    /// The cluster lacks what an installation needs; all of it.
+    #[error("context {context} cannot take the rung:{}", lines(.missing))]
+    Unfit {
+        /// Its context.
+        context: String,
+        /// Rights, versions, room.
+        missing: Vec<String>,
+    },
+    /// The state folder has another rung.
+    #[error("{folder} has a rung already: {rung}")]
+    OtherRung {
+        /// The state folder.
+        folder: PathBuf,
+        /// Which rung.
+        rung: String,
+    },
     /// Processes could not be found or stopped.
     #[error(transparent)]
     Process(#[from] processes::ProcessError),
@@ -150,6 +194,35 @@ impl Tier6Error {
         let path = path.into();
         move |source| Self::File { path, source }
     }
+
+    pub(crate) fn kubernetes(object: impl Into<String>) -> impl Fn(kube::Error) -> Self {
+        let object = object.into();
+        move |error| Self::Kubernetes {
+            object: object.clone(),
+            reason: match error {
+                kube::Error::Api(status) => status.message.clone(),
+                other => chain(&other),
+            },
+        }
+    }
+}
+
+/// An error with what it is due to: the outer ones of a client say only what was attempted.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(&format!(": {more}"));
+        }
+        next = cause.source();
+    }
+    text
+}
+
+fn lines(all: &[String]) -> String {
+    all.iter().map(|one| format!("\n  {one}")).collect()
 }
 
 /// The first differences, a line each.

@@ -3,6 +3,7 @@
 //! A rung is anything that yields an endpoints document. Each rung is a room beside [`embedded`]; nothing outside this
 //! crate branches on which one is up.
 
+pub mod cluster;
 pub mod component;
 mod daemon;
 pub mod embedded;

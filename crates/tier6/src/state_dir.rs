@@ -194,6 +194,21 @@ impl StateDir {
         self.root.join("renders")
     }
 
+    /// Which rung on Kubernetes this is: a [`RungRecord`](crate::cluster::RungRecord).
+    pub fn rung_record(&self) -> PathBuf {
+        self.root.join("rung.json")
+    }
+
+    /// How the kind cluster was made, and that it was.
+    pub fn kind(&self) -> PathBuf {
+        self.root.join("kind")
+    }
+
+    /// Launch folders of the process that leads ports of this machine into a cluster.
+    pub fn forwards(&self) -> PathBuf {
+        self.root.join("forward")
+    }
+
     /// Ray's token.
     pub fn ray_token(&self) -> PathBuf {
         self.root.join("ray-token")
