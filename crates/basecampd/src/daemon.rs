@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use image_store::ImageStore;
+use image_store::{ImageStore, Managed};
 use pipeline_engine::{Engine, EngineConfig};
 use processes::{ProcessIdentity, Shim};
 use resource_api::ResourceApi;
@@ -93,7 +93,7 @@ async fn serve(state: &StateDir) -> anyhow::Result<()> {
     let client = kubernetes::client(&state.kubeconfig()).await?;
     documents::apply(&client, &endpoints).await?;
 
-    let images = Arc::new(ImageStore::open(state.images())?);
+    let images = Arc::new(ImageStore::open(state.images())?.with_managed(managed(state)?));
     let config = controllers_config(state, &mut ports, ImageStore::clone(&images))?;
     let stopped = stop.clone();
     servers.spawn(controllers_until(config, client.clone(), stopped));
@@ -146,6 +146,26 @@ async fn controllers_until(
         .context("controllers")
 }
 
+/// What stands for images that were never published.
+fn managed(state: &StateDir) -> anyhow::Result<Managed> {
+    let programs = system_path();
+    Ok(Managed {
+        python: state.python()?,
+        map: state.root().join("images.yaml"),
+        folder: state.root().join("environments"),
+        uv: std::env::split_paths(&programs)
+            .map(|folder| folder.join("uv"))
+            .chain([state.root().join("uv/bin/uv")])
+            .collect(),
+        programs,
+    })
+}
+
+/// Where this machine's programs are.
+fn system_path() -> String {
+    std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into())
+}
+
 fn engine_config(
     state: &StateDir,
     images: Arc<ImageStore>,
@@ -163,7 +183,7 @@ fn engine_config(
         scratch: state.short_dir()?.join("tmp"),
         environment: Arc::new(environment),
         env,
-        system_path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into()),
+        system_path: system_path(),
         ..EngineConfig::below(state.root(), images, Shim::this_program())
     })
 }

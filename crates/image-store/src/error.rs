@@ -47,15 +47,49 @@ pub enum ImageError {
         /// Digest of the file, lower-case hex.
         found: String,
     },
-    /// No image of that name and tag has been published here.
+    /// No image of that name and tag has been published here, and no rule of the image map has its name.
     #[error(
-        "image {image} is not mapped to an environment on this machine: publish the recipe that it is built from (known here: {known})"
+        "image {image} is not mapped to an environment on this machine: publish the recipe that it is built from (known here: {known}), or say in images.yaml of the state folder what it stands for"
     )]
     Unknown {
         /// The reference asked for.
         image: String,
         /// What is there: names, or tags of the name.
         known: String,
+    },
+    /// `images.yaml` is no image map.
+    #[error("{path}: {source}")]
+    Map {
+        /// Which file.
+        path: PathBuf,
+        /// What the parser said.
+        source: serde_yaml::Error,
+    },
+    /// A command would run by this machine's programs, which nobody has allowed for its image.
+    #[error(
+        "image {image}: its command `{program}` would run by this machine's own programs; where you trust it, put `images: [{{names: [{name}], by: {by}}}]` into {map}"
+    )]
+    NeedsShell {
+        /// The reference asked for.
+        image: String,
+        /// The command's first word.
+        program: String,
+        /// Name of the image in a rule.
+        name: String,
+        /// What the rule would say.
+        by: &'static str,
+        /// The file for the rule.
+        map: PathBuf,
+    },
+    /// A component asks for packages, and nothing is there to install them.
+    #[error(
+        "image {image}: packages {packages} cannot be installed: uv is neither on PATH nor in the state folder"
+    )]
+    NoInstaller {
+        /// The reference asked for.
+        image: String,
+        /// What was to be installed.
+        packages: String,
     },
 }
 

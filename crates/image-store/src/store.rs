@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::ImageError;
+use crate::managed::{self, Managed, Start};
 use crate::manifest::{ImageManifest, NAME, TAG, is_name, is_tag};
 
 /// Images of one state folder.
 #[derive(Clone, Debug)]
 pub struct ImageStore {
     root: PathBuf,
+    managed: Option<Managed>,
 }
 
 /// What an image is run with, other than its own files.
@@ -55,7 +57,33 @@ impl ImageStore {
         std::fs::create_dir_all(&root).map_err(ImageError::file(&root))?;
         // Absolute, because environments hold paths that other processes use from other folders.
         let root = root.canonicalize().map_err(ImageError::file(&root))?;
-        Ok(Self { root })
+        Ok(Self { root, managed: None })
+    }
+
+    /// The same store, on a machine where names that were never published stand for something, too.
+    pub fn with_managed(mut self, managed: Managed) -> Self {
+        self.managed = Some(managed);
+        self
+    }
+
+    /// What to start for a command in a container of this image, `NAME:TAG`. Placeholders in the command are filled in.
+    ///
+    /// # Errors
+    /// Those of [`ImageStore::resolve`]; [`ImageError::Map`]; [`ImageError::NeedsShell`]; [`ImageError::NoInstaller`].
+    pub fn start(&self, image: &str, command: &[String]) -> Result<Start, ImageError> {
+        match (self.resolve(image), &self.managed) {
+            (Ok(environment), managed) => managed::published(managed.as_ref(), image, environment, command),
+            (Err(unknown @ (ImageError::Unknown { .. } | ImageError::Unfit { .. })), Some(managed)) => {
+                managed.start(image, command)?.ok_or(unknown)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// What is to be said about the environment that stands for an image, where it is not simply what is asked for.
+    pub fn note(&self, image: &str) -> Option<String> {
+        self.resolve(image).err()?;
+        self.managed.as_ref()?.note(image)
     }
 
     /// Copies the image's files, once, and maps tags that are new to it. May be killed anywhere and repeated.

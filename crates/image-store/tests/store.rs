@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use image_store::{Base, ImageError, ImageManifest, ImageStore, Publication};
+use image_store::{Base, ImageError, ImageManifest, ImageStore, Managed, Publication, Reach};
 use rstest::rstest;
 use sha2::{Digest, Sha256};
 
@@ -116,15 +116,15 @@ fn a_file_that_changed_since_compiling_is_named_and_nothing_is_published() {
 #[rstest]
 #[case::nothing_published(
     "python:3.11",
-    "image python:3.11 is not mapped to an environment on this machine: publish the recipe that it is built from (known here: basecamp/train-deploy)"
+    "image python:3.11 is not mapped to an environment on this machine: publish the recipe that it is built from (known here: basecamp/train-deploy), or say in images.yaml of the state folder what it stands for"
 )]
 #[case::other_tag(
     "basecamp/train-deploy:old",
-    "image basecamp/train-deploy:old is not mapped to an environment on this machine: publish the recipe that it is built from (known here: extract-1a2b)"
+    "image basecamp/train-deploy:old is not mapped to an environment on this machine: publish the recipe that it is built from (known here: extract-1a2b), or say in images.yaml of the state folder what it stands for"
 )]
 #[case::no_tag(
     "basecamp/train-deploy",
-    "image basecamp/train-deploy is not mapped to an environment on this machine: publish the recipe that it is built from (known here: extract-1a2b)"
+    "image basecamp/train-deploy is not mapped to an environment on this machine: publish the recipe that it is built from (known here: extract-1a2b), or say in images.yaml of the state folder what it stands for"
 )]
 #[case::escape(
     "../../etc:passwd",
@@ -166,4 +166,116 @@ fn a_manifest_is_read_from_its_file() {
     std::fs::write(&path, "{\"name\": 1}").unwrap();
     let message = ImageManifest::read(&path).unwrap_err().to_string();
     assert!(message.contains("image.json: invalid type"), "{message}");
+}
+
+/// A machine with a managed interpreter of that version, and with an installer or without.
+fn managed(folder: &Path, rules: &str, with_uv: bool) -> ImageStore {
+    let python = folder.join("python");
+    std::fs::create_dir_all(python.join("bin")).unwrap();
+    std::fs::write(python.join("bin/python3"), "").unwrap();
+    std::fs::write(python.join("pyvenv.cfg"), "version_info = 3.11.7\n").unwrap();
+    std::fs::write(folder.join("images.yaml"), rules).unwrap();
+    if with_uv {
+        std::fs::write(folder.join("uv"), "").unwrap();
+    }
+    let managed = Managed {
+        python,
+        map: folder.join("images.yaml"),
+        folder: folder.join("environments"),
+        programs: "/usr/bin:/bin".into(),
+        uv: vec![folder.join("uv")],
+    };
+    ImageStore::open(folder.join("images"))
+        .unwrap()
+        .with_managed(managed)
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn a_python_image_stands_for_the_managed_interpreter() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = managed(folder.path(), "images: []", true);
+    let start = store.start("python:3.11", &words("python3 -c print()")).unwrap();
+    assert_eq!(start.reach, Reach::Environment);
+    assert_eq!(start.environment.path[0], folder.path().join("python/bin"));
+    assert_eq!(start.command, words("python3 -c print()"));
+    assert!((start.component, start.packages) == (None, None));
+    assert_eq!(store.note("python:3.11-slim"), None);
+    assert_eq!(
+        store.note("python:3.9").unwrap(),
+        "image python:3.9: its components run on the managed interpreter, Python 3.11 and not 3.9"
+    );
+}
+
+#[rstest]
+#[case(
+    "images: []",
+    "alpine:3",
+    "sh -c ls",
+    "image alpine:3 is not mapped to an environment on this machine"
+)]
+#[case(
+    "images: []",
+    "python:3.11",
+    "sh -c ls",
+    "put `images: [{names: [python], by: python, shell: true}]` into "
+)]
+#[case("images: [{names: [a], by: podman}]", "a", "sh", "podman")]
+fn what_would_run_by_this_machine_is_refused(
+    #[case] rules: &str,
+    #[case] image: &str,
+    #[case] command: &str,
+    #[case] told: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = managed(folder.path(), rules, true);
+    let error = store.start(image, &words(command)).unwrap_err().to_string();
+    assert!(error.contains(told), "{error}");
+}
+
+#[test]
+fn an_image_that_the_user_trusts_runs_by_this_machine_s_programs_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = managed(folder.path(), "images: [{names: [alpine], by: shell}]", true);
+    let start = store
+        .start("docker.io/library/alpine:3", &words("sh -c ls"))
+        .unwrap();
+    assert_eq!(start.reach, Reach::OwnFolders);
+    let [programs] = start.environment.path.as_slice() else {
+        panic!("{start:?}");
+    };
+    assert!(programs.join("sh").exists() && !programs.join("apt-get").exists());
+}
+
+#[rstest]
+#[case(true)]
+#[case(false)]
+fn packages_of_a_component_are_installed_beside_its_environment(#[case] with_uv: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = managed(folder.path(), "images: []", with_uv);
+    let script = "(PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip install --quiet --no-warn-script-location 'a==1' || \
+                  PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip install --quiet --no-warn-script-location 'a==1' --user) \
+                  && \"$0\" \"$@\"";
+    let mut command = words("sh -c");
+    command.push(script.to_owned());
+    command.extend(words("python3 -c print()"));
+    match store.start("python:3.11", &command) {
+        Ok(start) => {
+            assert!(with_uv);
+            let packages = start.packages.unwrap();
+            assert_eq!(packages.requirements, ["a==1"]);
+            assert!(
+                packages
+                    .folder
+                    .starts_with(folder.path().join("environments/packages"))
+            );
+        }
+        Err(error) => assert_eq!(
+            error.to_string(),
+            "image python:3.11: packages a==1 cannot be installed: uv is neither on PATH nor in the state folder"
+        ),
+    }
 }

@@ -7,7 +7,6 @@ mod rerun;
 mod runs;
 mod tasks;
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 use pipeline_spec::support::Standing;
@@ -15,14 +14,12 @@ use pipeline_spec::{Limits, Pipeline};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use processes::Shim;
-
 use crate::clock;
 use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::events::Event;
 use crate::model::RunId;
-use crate::perform::{Message, Performer, Reply, Shared};
+use crate::perform::{Message, Performer, Reply, Shared, Views};
 use crate::store::Store;
 
 /// A running engine. A clone is the same engine.
@@ -37,7 +34,6 @@ struct Inner {
     performer: mpsc::UnboundedSender<Message>,
     recurring_runs: Arc<Notify>,
     schedule: OnceLock<AbortHandle>,
-    views: Views,
 }
 
 impl Drop for Inner {
@@ -75,13 +71,9 @@ impl Engine {
         }
         let store = Store::open(&config.database)?;
         store.ensure_default_experiment(clock::now()).await?;
-        let views = Views {
-            shim: config.shim.clone(),
-            folder: config.scratch.join("view"),
-            asked: OnceLock::new(),
-        };
         let (events, _) = broadcast::channel(4096);
         let shared = Arc::new(Shared {
+            views: Views::new(&config),
             config,
             store,
             events,
@@ -95,7 +87,6 @@ impl Engine {
                 performer: messages,
                 recurring_runs: Arc::default(),
                 schedule: OnceLock::new(),
-                views,
             }),
         };
         let schedule = tokio::spawn(crate::recurring::serve(
@@ -183,15 +174,19 @@ fn parse(package: &str) -> Result<Pipeline, EngineError> {
     Ok(Pipeline::parse(package, &Limits::default())?)
 }
 
-/// The notices of a package, where nothing in it is refused.
-fn supported(pipeline: &Pipeline, views: &Views) -> Result<Vec<String>, EngineError> {
+/// The notices of a package and of what its images stand for, where nothing in it is refused.
+fn supported(pipeline: &Pipeline, shared: &Shared) -> Result<Vec<String>, EngineError> {
     let mut refused = Vec::new();
-    let mut notices = Vec::new();
+    let mut notices: Vec<String> = pipeline
+        .images()
+        .iter()
+        .filter_map(|image| shared.config.images.note(image))
+        .collect();
     for finding in pipeline.findings() {
         match finding.standing {
             Standing::Notice => notices.push(finding.to_string()),
             Standing::Refused => refused.push(finding.to_string()),
-            Standing::Mounts => match views.refusal() {
+            Standing::Mounts => match shared.views.refusal() {
                 None => notices.push(finding.to_string()),
                 Some(reason) => refused.push(format!("{finding}, which this machine cannot mount: {reason}")),
             },
@@ -200,26 +195,5 @@ fn supported(pipeline: &Pipeline, views: &Views) -> Result<Vec<String>, EngineEr
     match refused.is_empty() {
         true => Ok(notices),
         false => Err(EngineError::Unsupported(refused)),
-    }
-}
-
-/// Whether attempts can be given a view of the file system of their own: asked of the kernel once, when it matters.
-#[derive(Debug)]
-struct Views {
-    shim: Shim,
-    folder: PathBuf,
-    asked: OnceLock<Option<String>>,
-}
-
-impl Views {
-    /// Why not, where not.
-    fn refusal(&self) -> Option<&str> {
-        let ask = || {
-            self.shim
-                .try_view(&self.folder)
-                .err()
-                .map(|error| error.to_string())
-        };
-        self.asked.get_or_init(ask).as_deref()
     }
 }

@@ -36,6 +36,11 @@ pub(crate) fn home(attempt: &Path) -> PathBuf {
     attempt.join("home")
 }
 
+/// What is written for an attempt to run: its component, the packages that it asks for.
+pub(crate) fn component(attempt: &Path) -> PathBuf {
+    attempt.join("component")
+}
+
 /// What an attempt writes, while it runs.
 pub(crate) fn outputs(attempt: &Path) -> PathBuf {
     attempt.join("outputs")

@@ -9,6 +9,7 @@ mod answer;
 mod attempt;
 mod command;
 mod commit;
+mod component;
 mod effect;
 mod environment;
 pub(crate) mod import;
@@ -35,6 +36,7 @@ use crate::store::Store;
 use crate::{cache, start};
 use admission::Admission;
 use commit::{Batch, Committing};
+pub(crate) use view::Views;
 
 /// What every part of the performer has at hand.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
     pub(crate) store: Store,
     pub(crate) events: broadcast::Sender<events::Event>,
+    pub(crate) views: Views,
 }
 
 /// What the performer is told.

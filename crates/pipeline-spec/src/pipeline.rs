@@ -1,9 +1,11 @@
 //! A package that has been read and checked.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::error::{Problem, SpecError};
-use crate::ir::{KubernetesExecutorConfig, PipelineSpec, PlatformSpec, SinglePlatformSpec};
+use crate::ir::{Executor, KubernetesExecutorConfig, PipelineSpec, PlatformSpec, SinglePlatformSpec};
 use crate::limits::Limits;
 use crate::position::Path;
 use crate::stack::on_own_stack;
@@ -79,6 +81,18 @@ impl Pipeline {
     pub fn kubernetes_executor(&self, label: &str) -> Option<&KubernetesExecutorConfig> {
         self.kubernetes()
             .and_then(|platform| platform.deployment_spec.executors.get(label))
+    }
+
+    /// Images of its containers, each once; those that a placeholder names are left out.
+    pub fn images(&self) -> BTreeSet<&str> {
+        let executors = self.spec.deployment_spec.executors.values();
+        executors
+            .filter_map(|executor| match executor {
+                Executor::Container(container) => Some(container.image.as_str()),
+                _ => None,
+            })
+            .filter(|image| !image.contains("{{$") && !support::is_of_a_claim(image))
+            .collect()
     }
 
     /// What the package asks for that one machine does not do, or does otherwise: see [`crate::support`].

@@ -44,7 +44,7 @@ impl Engine {
         let store = self.store();
         let (package, _) = store.source(new.source).await?;
         let pipeline = parse(&package)?;
-        supported(&pipeline, &self.inner.views)?;
+        supported(&pipeline, &self.inner.shared)?;
         bind_parameters(&pipeline.spec().root.inputs, &new.parameters)?;
         let now = self.config().clock.now();
         let record = RecurringRun {

@@ -69,7 +69,7 @@ impl Engine {
             return Err(EngineError::Invalid("a run needs a name".to_owned()));
         }
         let pipeline = parse(&package)?;
-        let mut notices = supported(&pipeline, &self.inner.views)?;
+        let mut notices = supported(&pipeline, &self.inner.shared)?;
         if new.pipeline_root.as_deref().is_some_and(|root| !root.is_empty()) {
             notices.push("pipeline_root: artifacts are kept below the engine's own root".to_owned());
         }

@@ -60,7 +60,7 @@ impl Engine {
     ) -> Result<Forecast, EngineError> {
         let (package, version) = self.store().source(source).await?;
         let pipeline = parse(&package)?;
-        supported(&pipeline, &self.inner.views)?;
+        supported(&pipeline, &self.inner.shared)?;
         // What is only known of a run that is made, its id say, is the empty text.
         let now = clock::now();
         let record = RunRecord {

@@ -13,7 +13,7 @@ use crate::layout;
 
 /// A new attempt, from its folders to its end. `stop` ends it early.
 pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> AttemptEnd {
-    let launch = match command::prepare(&shared.config, &order).await {
+    let launch = match command::prepare(&shared, &order).await {
         Ok(launch) => launch,
         Err(message) => {
             return AttemptEnd::Failed {

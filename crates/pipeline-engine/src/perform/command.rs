@@ -11,7 +11,7 @@ use pipeline_spec::placeholder::{Argument, Template};
 use pipeline_spec::{ArtifactList, ExecutorInput, OutputParameter, Outputs, RuntimeArtifact};
 use processes::{Launch, LogLimit, Stragglers};
 
-use super::{environment, view};
+use super::{Shared, component, environment, view};
 use crate::config::EngineConfig;
 use crate::decide::Order;
 use crate::layout;
@@ -85,7 +85,8 @@ pub(super) fn container(order: &Order) -> Option<(&ContainerSpec, &str)> {
 }
 
 /// Everything that an attempt is launched with. The error is for people, and trying again would not help.
-pub(super) async fn prepare(config: &EngineConfig, order: &Order) -> Result<Launch, String> {
+pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<Launch, String> {
+    let config = &shared.config;
     let (container, label) = container(order).ok_or("its executor is no container")?;
     let places = Places::of(config, order);
     let component = order.program.component(order.step());
@@ -96,20 +97,23 @@ pub(super) async fn prepare(config: &EngineConfig, order: &Order) -> Result<Laun
             .map_err(|error| error.to_string())
     };
     let image = filled(&container.image)?;
-    let image = config.images.resolve(&image).map_err(|error| error.to_string())?;
-    let kubernetes = order.program.pipeline().kubernetes_executor(label);
-    let metadata = kubernetes.and_then(|kubernetes| kubernetes.pod_metadata.as_ref());
-    let env = environment::of(config, order, &image, container, metadata, &places.folder).await?;
-
     let mut words = Vec::new();
     for word in container.command.iter().chain(&container.args) {
         let argument = Argument::parse(word).map_err(|error| error.to_string())?;
-        // Kubernetes fills variables into what stands in the pod, which KFP has filled placeholders into before.
         let filled = argument
             .fill(&input, &order.facts)
             .map_err(|error| error.to_string())?;
-        words.extend(filled.iter().map(|word| environment::expand(word, &env)));
+        words.extend(filled);
     }
+    let start = config
+        .images
+        .start(&image, &words)
+        .map_err(|error| error.to_string())?;
+    let kubernetes = order.program.pipeline().kubernetes_executor(label);
+    let metadata = kubernetes.and_then(|kubernetes| kubernetes.pod_metadata.as_ref());
+    let mut env = environment::of(config, order, &start, container, metadata, &places.folder).await?;
+    let prepared = component::prepare(&start, &mut env, &places.folder)?;
+    let mut words = prepared.words;
     if words.is_empty() {
         return Err(
             "its container has no command, and an image of this machine has none of its own".to_owned(),
@@ -130,10 +134,14 @@ pub(super) async fn prepare(config: &EngineConfig, order: &Order) -> Result<Laun
     launch.grace = GRACE;
     launch.stragglers = Stragglers::Kill;
     launch.publish = publications(component, &places);
-    launch.view = view::of(config, order, &places.folder).await?;
+    launch.view = view::of(shared, order, &places.folder, start.reach).await?;
 
     let scratch = layout::scratch(&config.scratch, order.task, order.attempt);
-    let made = tokio::task::spawn_blocking(move || make_folders(&places, &scratch, &image.workdir)).await;
+    let made = tokio::task::spawn_blocking(move || {
+        make_folders(&places, &scratch, &start.environment.workdir)?;
+        write(prepared.files)
+    })
+    .await;
     match made {
         Ok(made) => made.map_err(|(path, error)| format!("{}: {error}", path.display()))?,
         Err(_) => return Err("the engine is closing".to_owned()),
@@ -199,6 +207,13 @@ fn publications(component: &ComponentSpec, places: &Places) -> Vec<(PathBuf, Pat
         .collect()
 }
 
+fn write(files: Vec<(PathBuf, String)>) -> Result<(), (PathBuf, io::Error)> {
+    for (path, text) in files {
+        fs::write(&path, text).map_err(|error| (path, error))?;
+    }
+    Ok(())
+}
+
 fn make_folders(places: &Places, scratch: &Path, workdir: &Path) -> Result<(), (PathBuf, io::Error)> {
     let outputs = layout::outputs(&places.folder);
     let work = layout::work(&places.folder);
@@ -206,6 +221,7 @@ fn make_folders(places: &Places, scratch: &Path, workdir: &Path) -> Result<(), (
         outputs.join("parameters"),
         outputs.join("artifacts"),
         layout::home(&places.folder),
+        layout::component(&places.folder),
         work.clone(),
         scratch.to_owned(),
     ];

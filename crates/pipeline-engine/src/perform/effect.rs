@@ -77,6 +77,7 @@ fn clear(folder: &Path, scratch: &Path) {
         layout::outputs(folder),
         layout::result(folder),
         layout::scratch_volumes(folder),
+        layout::component(folder),
     ];
     for folder in left.iter().map(std::path::PathBuf::as_path).chain([scratch]) {
         let _ = std::fs::remove_dir_all(folder);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
 
-use image_store::Environment;
+use image_store::{Reach, Start};
 use pipeline_spec::ir::{ContainerSpec, PodMetadata};
 
 use crate::bind::VariableSource;
@@ -20,15 +20,18 @@ const NAMESPACE: &str = "kubeflow";
 pub(super) async fn of(
     config: &EngineConfig,
     order: &Order,
-    image: &Environment,
+    start: &Start,
     container: &ContainerSpec,
     metadata: Option<&PodMetadata>,
     folder: &Path,
 ) -> Result<BTreeMap<String, String>, String> {
     let text = |path: &Path| path.display().to_string();
     let pod = pod_name(order);
+    let image = &start.environment;
     let mut path: Vec<String> = image.path.iter().map(|folder| text(folder)).collect();
-    path.push(config.system_path.clone());
+    if start.reach == Reach::Machine {
+        path.push(config.system_path.clone());
+    }
     let mut env: BTreeMap<String, String> = [
         ("PATH", path.join(":")),
         ("HOME", text(&layout::home(folder))),

@@ -3,18 +3,54 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use image_store::Reach;
 use pipeline_spec::support::WORKSPACE_PATH;
-use processes::{Mount, Rest, View};
+use processes::{Mount, Rest, Shim, View};
 
+use super::Shared;
 use crate::bind::VolumeSource;
 use crate::config::EngineConfig;
 use crate::decide::Order;
 use crate::layout;
 use crate::quantity;
 
+/// Whether attempts can be given a view of the file system of their own: asked of the kernel once, when it matters.
+#[derive(Debug)]
+pub(crate) struct Views {
+    shim: Shim,
+    folder: PathBuf,
+    asked: OnceLock<Option<String>>,
+}
+
+impl Views {
+    pub(crate) fn new(config: &EngineConfig) -> Self {
+        Self {
+            shim: config.shim.clone(),
+            folder: config.scratch.join("view"),
+            asked: OnceLock::new(),
+        }
+    }
+
+    /// Why not, where not.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        let ask = || {
+            let tried = self.shim.try_view(&self.folder);
+            tried.err().map(|error| error.to_string())
+        };
+        self.asked.get_or_init(ask).as_deref()
+    }
+}
+
 /// The view of an attempt, its folders made; `None` where it sees what is there. The error is for people.
-pub(super) async fn of(config: &EngineConfig, order: &Order, folder: &Path) -> Result<Option<View>, String> {
+pub(super) async fn of(
+    shared: &Shared,
+    order: &Order,
+    folder: &Path,
+    reach: Reach,
+) -> Result<Option<View>, String> {
+    let config = &shared.config;
     let mut mounts = Vec::new();
     if layout::has_workspace(order.program.pipeline()) {
         let source = layout::workspace(&config.tasks, order.run);
@@ -46,10 +82,17 @@ pub(super) async fn of(config: &EngineConfig, order: &Order, folder: &Path) -> R
             }
         });
     }
-    Ok((!mounts.is_empty()).then_some(View {
-        mounts,
-        rest: Rest::AsItIs,
-    }))
+    // Where the kernel allows it; the programs in reach are few in any case.
+    let rest = match reach {
+        Reach::OwnFolders if shared.views.refusal().is_none() => Rest::ReadOnly {
+            writable: vec![
+                folder.to_owned(),
+                layout::scratch(&config.scratch, order.task, order.attempt),
+            ],
+        },
+        _ => Rest::AsItIs,
+    };
+    Ok((!mounts.is_empty() || rest != Rest::AsItIs).then_some(View { mounts, rest }))
 }
 
 fn folder_at(source: PathBuf, target: PathBuf) -> Mount {
