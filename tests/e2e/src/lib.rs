@@ -7,8 +7,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a fixture fails by panicking")]
 
+mod recipe;
 mod rung;
 mod sockets;
 
-pub use rung::{Rung, run, wait_until};
+pub use recipe::{MINI, Running, Told};
+pub use rung::{Rung, SERVICE_PATIENCE, run, wait_until};
 pub use sockets::{Socket, SocketState, sockets_of};

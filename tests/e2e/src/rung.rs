@@ -1,6 +1,6 @@
 //! A rung in a state folder of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+/// For a service to be ready again on a busy machine.
+pub const SERVICE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// One state folder, with or without a rung up in it.
 pub struct Rung {
@@ -130,6 +133,24 @@ impl Rung {
             .iter()
             .map(|service| (service["name"].as_str().unwrap().to_owned(), service.clone()))
             .collect()
+    }
+
+    /// Name → process id of the services' shims, once all are ready.
+    pub fn ready(&self) -> BTreeMap<String, i64> {
+        wait_until(
+            SERVICE_PATIENCE,
+            || {
+                let services = self.services();
+                let all = services.iter().all(|(_, service)| service["state"] == "ready");
+                all.then(|| {
+                    services
+                        .into_iter()
+                        .map(|(name, service)| (name, service["pid"].as_i64().unwrap()))
+                        .collect()
+                })
+            },
+            || format!("{:?}", self.services()),
+        )
     }
 }
 
