@@ -23,13 +23,13 @@ const SUITES: [Suite; 7] = [
         budget: Duration::from_secs(30),
         run: |sh, python| {
             cmd!(sh, "cargo fmt --all --check").run()?;
-            cmd!(sh, "{python}/ruff format --check recipes crates xtask").run()
+            cmd!(sh, "{python}/ruff format --check recipes crates tests xtask").run()
         },
     },
     Suite {
         name: "ruff",
         budget: Duration::from_secs(30),
-        run: |sh, python| cmd!(sh, "{python}/ruff check recipes crates xtask").run(),
+        run: |sh, python| cmd!(sh, "{python}/ruff check recipes crates tests xtask").run(),
     },
     Suite {
         name: "pyright",
@@ -67,7 +67,7 @@ const SUITES: [Suite; 7] = [
     },
     Suite {
         name: "e2e",
-        budget: Duration::from_secs(420),
+        budget: Duration::from_secs(600),
         // One after the other: each brings up a rung of its own.
         run: |sh, _| cmd!(sh, "cargo test --package e2e --release -- --test-threads 1").run(),
     },
@@ -76,8 +76,8 @@ const SUITES: [Suite; 7] = [
 /// Folders with Python tests of their own.
 const TESTED: [&str; 2] = ["recipes/train-deploy", "crates/controllers/python"];
 
-/// Folders whose Python is type-checked, each by its own pyproject.toml.
-const TYPED: [&str; 3] = [TESTED[0], TESTED[1], "crates/kfp-server/tests/api"];
+/// Folders whose Python is type-checked: the recipe by its own rules, the rest by pyrightconfig.json.
+const TYPED: [&str; 2] = [TESTED[0], "."];
 
 fn each(rooms: &[&str], sh: &Shell, run: impl Fn(&Shell) -> xshell::Result<()>) -> xshell::Result<()> {
     rooms.iter().try_for_each(|room| {
@@ -185,10 +185,5 @@ suites: 1 passed, 1 failed";
     fn all_budgets_together_keep_the_promise() {
         let total: Duration = SUITES.iter().map(|suite| suite.budget).sum();
         assert!(total <= Duration::from_secs(30 * 60), "{total:?}");
-        assert!(
-            TYPED
-                .iter()
-                .all(|room| clone::root().join(room).join("pyproject.toml").is_file())
-        );
     }
 }

@@ -31,7 +31,8 @@ def refused(call: Any, *arguments: Any, **named: Any) -> tuple[int, dict[str, An
 
 def core() -> None:
     """ConfigMaps and Secrets through the typed client."""
-    api = client.CoreV1Api()
+    # The client declares what its calls return as everything that they may return.
+    api: Any = client.CoreV1Api()
     meta = client.V1ObjectMeta(name="py", labels={"app": "py"})
     made = api.create_namespaced_config_map(NAMESPACE, client.V1ConfigMap(metadata=meta, data={"a": "1"}))
     assert made.metadata.uid and made.metadata.resource_version
@@ -53,7 +54,7 @@ def core() -> None:
     api.delete_namespaced_secret("py", NAMESPACE)
 
     heard: list[str] = []
-    watcher = watch.Watch()
+    watcher: Any = watch.Watch()
 
     def listen() -> None:
         for event in watcher.stream(
@@ -90,7 +91,8 @@ def custom(experiment: dict[str, Any]) -> None:
     with_status: Any = api.replace_namespaced_custom_object_status(*place, name, patched)
     assert with_status["status"]["trials"] == 2
     seen: list[Any] = []
-    for event in watch.Watch().stream(api.list_namespaced_custom_object, *place, timeout_seconds=1):
+    watcher: Any = watch.Watch()
+    for event in watcher.stream(api.list_namespaced_custom_object, *place, timeout_seconds=1):
         seen.append((event["type"], event["object"]["metadata"]["name"]))
     assert seen == [("ADDED", name)], seen
     api.delete_namespaced_custom_object(*place, name)
