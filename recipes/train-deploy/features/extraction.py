@@ -170,26 +170,14 @@ def _labelled(days: list[Days], origins: np.ndarray) -> pa.Table:
 
 def _features(features_snapshot_id: int, rows: pa.Table) -> pa.Table:
     """Point-in-time features of these rows, as Feast finds them."""
-    from feast import FeatureStore, RepoConfig
-
-    from features.views import FEATURES, REPOSITORY, next_week_commits, repository_activity
+    from features.views import FEATURES, REPOSITORY, next_week_commits, repository_activity, store
 
     with tempfile.TemporaryDirectory() as folder:
-        store = FeatureStore(
-            config=RepoConfig(
-                project="train_deploy",
-                provider="local",
-                # The definitions live in this recipe: a registry of this step's own is enough.
-                registry=str(Path(folder) / "registry.db"),
-                offline_store={"type": "duckdb"},
-                online_store=None,
-                entity_key_serialization_version=3,
-            ),
-        )
+        features = store(str(Path(folder) / "registry.db"))
         view = repository_activity(features_snapshot_id)
         service = next_week_commits(view)
-        store.apply([REPOSITORY, view, service])
-        found = store.get_historical_features(entity_df=rows.to_pandas(), features=service).to_arrow()
+        features.apply([REPOSITORY, view, service])
+        found = features.get_historical_features(entity_df=rows.to_pandas(), features=service).to_arrow()
     found = found.select([*KEYS, *FEATURES, LABEL]).sort_by([(KEYS[1], "ascending"), (KEYS[0], "ascending")])
     empty = [name for name in FEATURES if found[name].null_count]
     if empty or found.num_rows != rows.num_rows:

@@ -11,6 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
+
+from features import unchecked  # noqa: F401
+
+# isort: split
 from feast.infra.data_sources.contrib.iceberg_catalog.iceberg_source import IcebergSource
 from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from feast.repo_config import RepoConfig

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from feast import Entity, FeatureService, FeatureView, Field, ValueType
+from features import unchecked  # noqa: F401
+
+# isort: split
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, RepoConfig, ValueType
 from feast.types import Float64
 
 from features.source import PinnedIcebergSource
@@ -62,3 +65,17 @@ def repository_activity(snapshot_id: int) -> FeatureView:
 def next_week_commits(view: FeatureView) -> FeatureService:
     """The features that the model of this name reads."""
     return FeatureService(name=SERVICE, features=[view])
+
+
+def store(registry: str) -> FeatureStore:
+    """A store that reads with DuckDB; `registry` is a file of its own, because the definitions live in this recipe."""
+    return FeatureStore(
+        config=RepoConfig(
+            project="train_deploy",
+            provider="local",
+            registry=registry,
+            offline_store={"type": "duckdb"},
+            online_store=None,
+            entity_key_serialization_version=3,
+        ),
+    )

@@ -6,16 +6,26 @@ threads are rounded in whatever order these finish.
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
 from features.datasets import Dataset
 from forecast.ensemble import Hyperparameters
 from forecast.model import Member, Model
+
+# scikit-learn imports pandas where it finds it, only to know a data frame when it gets one. Importing the two is most
+# of what a trial does, and pandas a third of that: while scikit-learn is loaded there is none.
+_pandas_is_loaded = "pandas" in sys.modules
+if not _pandas_is_loaded:
+    sys.modules["pandas"] = None  # pyright: ignore[reportArgumentType]
+from sklearn.exceptions import ConvergenceWarning  # noqa: E402
+from sklearn.neural_network import MLPRegressor  # noqa: E402
+
+if not _pandas_is_loaded:
+    del sys.modules["pandas"]
 
 HIDDEN_UNITS = 16
 EPOCHS = 40

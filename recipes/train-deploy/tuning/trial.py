@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from importlib import import_module
 
 from artifacts import open_uri
 from features.datasets import Dataset
@@ -43,9 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # scikit-learn imports pandas where it finds it, only to know a data frame when it gets one. Importing the two is
-    # most of what a trial does, and pandas a third of that: while scikit-learn is loaded there is none.
-    sys.modules["pandas"] = None  # pyright: ignore[reportArgumentType]
-    import_module("forecast.fit")
-    del sys.modules["pandas"]
     main()
