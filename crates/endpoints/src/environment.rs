@@ -13,7 +13,7 @@ pub const CONFIG_MAP: &str = "basecamp-endpoints";
 pub const SECRET: &str = "basecamp-credentials";
 
 /// Keys of the ConfigMap. Where a library has a variable of its own, that one is used, so that it needs no code of ours.
-pub const ENV_KEYS: [&str; 14] = [
+pub const ENV_KEYS: [&str; 15] = [
     "BASECAMP_RUNG",
     "BASECAMP_PIPELINES_URL",
     "BASECAMP_ARTIFACTS_ROOT",
@@ -28,10 +28,11 @@ pub const ENV_KEYS: [&str; 14] = [
     "PYICEBERG_CATALOG__ABUKIX__TYPE",
     "PYICEBERG_CATALOG__ABUKIX__URI",
     "PYICEBERG_CATALOG__ABUKIX__WAREHOUSE",
+    "PYICEBERG_CATALOG__ABUKIX__S3__ENDPOINT",
 ];
 
 /// Keys of the Secret, read by the libraries themselves; all optional.
-pub const CREDENTIAL_KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+pub const CREDENTIAL_KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"];
 
 impl Endpoints {
     /// The variables a step gets; keys are a subset of [`ENV_KEYS`].
@@ -70,6 +71,8 @@ impl Endpoints {
         }
         if let Some(endpoint) = &self.artifacts.s3_endpoint {
             env.insert("AWS_ENDPOINT_URL", endpoint.clone());
+            // PyIceberg reads through Arrow, which does not know that variable.
+            env.insert("PYICEBERG_CATALOG__ABUKIX__S3__ENDPOINT", endpoint.clone());
         }
         env
     }
