@@ -195,7 +195,7 @@ class _Synthetic:
 
     def missing(self, known: dict[str, Recorded]) -> list[_Reading]:
         if not self._readings:
-            from lakehouse.synthetic import batches
+            from lakehouse.generation import batches
 
             for name, rows, digest in batches(self._spec):
                 self._readings.append(_Reading(name, self._spec.digest, "", [rows], digest))

@@ -19,9 +19,10 @@ from features.days import Commits, Days, TooLittleHistoryError, repository_days,
 from features.extraction import ExtractError, extract, table_digest
 from features.leakage import PeekingFeatureError, refuse_peeking
 from features.views import FEATURES
+from lakehouse.generation import batches
 from lakehouse.ingest import ingest_bundles, ingest_synthetic, parse_bundles
 from lakehouse.rows import SCHEMA
-from lakehouse.synthetic import Spec, batches
+from lakehouse.synthetic import Spec
 from tests.conftest import DAY, MONDAY, Repository
 
 MONDAY_DAY = MONDAY // DAY

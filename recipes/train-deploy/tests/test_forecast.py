@@ -30,8 +30,8 @@ from forecast.fit import fit_member
 from forecast.inference import answer, request
 from forecast.model import Model, ModelError
 from forecast.skill import NAIVE, Score, score
+from lakehouse.generation import batches
 from lakehouse.synthetic import Spec as World
-from lakehouse.synthetic import batches
 from tests.conftest import RECIPE
 from tuning.trial import validation_error
 

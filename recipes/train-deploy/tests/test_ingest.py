@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from lakehouse import commits, ingest, synthetic
+from lakehouse import commits, generation, ingest, synthetic
 from lakehouse.catalog import COMMITS, CatalogError, open_catalog
 from lakehouse.history import HistoryError
 from lakehouse.ingest import IngestError, RewrittenHistoryError, ingest_bundles, ingest_synthetic, parse_bundles
@@ -194,9 +194,9 @@ def test_concurrent_ingests_add_up(lakehouse: Path) -> None:
 
 def test_a_spec_gives_the_same_rows_in_every_process() -> None:
     program = (
-        "from lakehouse.synthetic import *; from features.extraction import table_digest; import pyarrow as pa;"
+        "from lakehouse.generation import *; from features.extraction import table_digest; import pyarrow as pa;"
         f" parts = list(batches({SPEC!r})); print(table_digest(pa.Table.from_batches([p[1] for p in parts])))"
-    ).replace("Spec(", "Spec(", 1)
+    )
     said = {
         subprocess.run(
             [sys.executable, "-c", program],
@@ -213,7 +213,7 @@ def test_a_spec_gives_the_same_rows_in_every_process() -> None:
 def test_the_default_world_is_as_large_as_promised() -> None:
     spec = synthetic.Spec(seed=7, repositories=24, years=3, commits=200_000)
     begun = time.process_time()
-    parts = list(synthetic.batches(spec))
+    parts = list(generation.batches(spec))
     assert time.process_time() - begun < 10
     rows = pa.Table.from_batches([part[1] for part in parts])
     assert 190_000 < rows.num_rows < 210_000
