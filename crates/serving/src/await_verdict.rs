@@ -53,6 +53,7 @@ where
 {
     let mut looks = watch_object(api, &object.name).default_backoff().boxed();
     let mut last_seen = "nothing".to_owned();
+    let mut broken: Option<watcher::Error> = None;
     let mut failed: Option<(String, Instant)> = None;
     loop {
         let end = failed.as_ref().map_or(patience.deadline, |(_, end)| *end);
@@ -67,13 +68,20 @@ where
                     None => ServingError::NotReady {
                         object: object.clone(),
                         seconds: patience.since.elapsed().as_secs(),
-                        last_seen,
+                        last_seen: match broken {
+                            Some(error) => format!("{last_seen}; then the watch broke: {error}"),
+                            None => last_seen,
+                        },
                         events,
                     },
                 });
             }
         };
-        match look.map(|found| judge(found.as_ref())) {
+        let look = look.map(|found| judge(found.as_ref()));
+        if look.is_ok() {
+            broken = None;
+        }
+        match look {
             Ok(Verdict::Holds) => return Ok(()),
             Ok(Verdict::NotYet(seen)) => {
                 failed = None;
@@ -93,7 +101,7 @@ where
             Err(error) => match refusal(&error) {
                 Some(refusal) => return Err(ServingError::api("watch", object.clone(), refusal)),
                 // The server is away; the watch starts again by itself.
-                None => last_seen = format!("{last_seen}; then the watch broke: {error}"),
+                None => broken = Some(error),
             },
         }
     }
