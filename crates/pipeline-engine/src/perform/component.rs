@@ -19,7 +19,7 @@ const EXECUTOR: [&str; 4] = [
 /// Installs packages once for all that ask for the same, then goes on to the command. `$0` is the folder they are in.
 const INSTALL: &str = "\
 unfinished=$0.$$
-\"$1\" pip install --quiet --cache-dir \"${0%/*}/.cache\" --python \"$2\" --target \"$unfinished\" --requirements \"$3\"
+UV_NATIVE_TLS=true UV_SYSTEM_CERTS=true \"$1\" pip install --quiet --cache-dir \"${0%/*}/.cache\" --python \"$2\" --target \"$unfinished\" --requirements \"$3\"
 mv -T \"$unfinished\" \"$0\" || { rm -rf \"$unfinished\"; [ -d \"$0\" ]; }
 shift 3
 exec \"$@\"";
