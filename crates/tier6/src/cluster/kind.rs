@@ -1,6 +1,6 @@
 //! The kind cluster of a state folder, through the program `kind`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_yaml::{Mapping, Value};
@@ -126,6 +126,43 @@ impl Kind {
             }
             _ => Ok(is_there),
         }
+    }
+
+    /// Names of the images that every node has.
+    ///
+    /// # Errors
+    /// [`Tier6Error::Tool`].
+    pub(super) fn images(&self) -> Result<BTreeSet<String>, Tier6Error> {
+        let (sh, engine, name) = (tool::shell()?, engine(), self.name.as_str());
+        let mut common: Option<BTreeSet<String>> = None;
+        for node in tool::read("kind", cmd!(sh, "kind get nodes --name {name}"))?.lines() {
+            let told = tool::read(
+                "docker",
+                cmd!(
+                    sh,
+                    "{engine} exec {node} ctr --namespace k8s.io images list --quiet"
+                ),
+            )?;
+            let found: BTreeSet<String> = told.lines().map(str::to_owned).collect();
+            common = Some(match common {
+                Some(common) => common.intersection(&found).cloned().collect(),
+                None => found,
+            });
+        }
+        Ok(common.unwrap_or_default())
+    }
+
+    /// Lets pods start these images of the container engine without a pull.
+    ///
+    /// # Errors
+    /// [`Tier6Error::Tool`].
+    pub(super) fn load(&self, images: &[String]) -> Result<(), Tier6Error> {
+        let (sh, name) = (tool::shell()?, self.name.as_str());
+        tool::read(
+            "kind",
+            cmd!(sh, "kind load docker-image --name {name} {images...}"),
+        )?;
+        Ok(())
     }
 
     /// There once the cluster is whole.
