@@ -171,7 +171,7 @@ impl Drop for Rung {
 /// A process that waits until its standard input is closed, which the end of this process does too, and then takes the
 /// rung down. In a session of its own, so that Ctrl-C does not end it first.
 fn warden(state: &Path) -> Child {
-    let script = "read -r _; \"$0\" --state-dir \"$1\" down >/dev/null 2>&1; case $1 in *basecamp-e2e-*) rm -rf \"$1\";; esac";
+    let script = "read -r _; \"$0\" --state-dir \"$1\" down >/dev/null 2>&1; case $1 in *basecamp-e2e-*) rm -rf \"$1\"; rmdir \"${1%/*}\" 2>/dev/null;; esac";
     Command::new("setsid")
         .args(["--wait", "sh", "-c", script])
         .arg(program("platform-ctl"))
