@@ -14,7 +14,8 @@ pub struct RunDifferences {
     pub run_id: String,
     /// The other; `is` is its.
     pub other_run_id: String,
-    /// Parameters of the runs, then task by task what it was given, how it ended, what it gave; last, the packages.
+    /// Parameters of the runs, then task by task what it was given, how it ended, what it gave; each told once. The
+    /// packages' fields, where nothing else was given.
     pub differences: Vec<RunDifference>,
 }
 

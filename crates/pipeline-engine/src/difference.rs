@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cache::{CacheKey, identity};
 use crate::model::{
-    Aspect, BoundArtifact, BoundParameter, Difference, RunDifference, RunRecord, TaskId, TaskKind,
+    Aspect, BoundArtifact, BoundParameter, Difference, Origin, RunDifference, RunRecord, TaskId, TaskKind,
     TaskRecord, TaskState,
 };
 
@@ -21,31 +21,61 @@ pub(crate) struct Side {
     pub(crate) keys: HashMap<TaskId, CacheKey>,
 }
 
-/// Where one run differs from another, in the order of what happened.
+/// Where one run differs from another, in the order of what happened. A difference is told once: what a task was given
+/// by another, or by the run, is told there.
 pub(crate) fn compare(one: &Side, other: &Side) -> Vec<RunDifference> {
     let mut found = Found::default();
-    found.see(
-        None,
-        Aspect::Given,
-        "pipeline",
-        Some(&one.record.pipeline_name),
-        Some(&other.record.pipeline_name),
-    );
-    let twin_of = |task: &TaskRecord, tasks: &[TaskRecord]| {
-        let position = tasks.iter().position(|twin| twin.scope_path == task.scope_path);
-        position.map(|position| tasks[position].clone())
-    };
-    for task in &one.tasks {
-        found.task(Some(task), twin_of(task, &other.tasks).as_ref(), one, other);
+    let (name, other_name) = (&one.record.pipeline_name, &other.record.pipeline_name);
+    found.see(None, Aspect::Given, "pipeline", Some(name), Some(other_name));
+    let (tasks, others) = (in_order(&one.tasks), in_order(&other.tasks));
+    let places: HashMap<&str, &TaskRecord> = tasks
+        .iter()
+        .map(|task| (task.scope_path.as_str(), *task))
+        .collect();
+    let twins: HashMap<&str, &TaskRecord> = others
+        .iter()
+        .map(|task| (task.scope_path.as_str(), *task))
+        .collect();
+    for task in &tasks {
+        let twin = twins.get(task.scope_path.as_str()).copied();
+        found.task(Some(task), twin, one, other);
     }
-    for task in &other.tasks {
-        if twin_of(task, &one.tasks).is_none() {
+    for task in others {
+        if !places.contains_key(task.scope_path.as_str()) {
             found.task(None, Some(task), one, other);
         }
     }
-    let package = |side: &Side| side.record.package.clone().unwrap_or_default();
-    found.value("", &package(one), &package(other));
+    // What a package has otherwise is told by the tasks that were given it; what only decides between them is not.
+    if !found.0.iter().any(|told| told.aspect == Aspect::Given) {
+        let package = |side: &Side| side.record.package.clone().unwrap_or_default();
+        found.value("", &package(one), &package(other));
+    }
     found.0
+}
+
+/// Tasks, each behind those that it waited for, and those within it behind it.
+fn in_order(tasks: &[TaskRecord]) -> Vec<&TaskRecord> {
+    let mut within: HashMap<Option<TaskId>, Vec<&TaskRecord>> = HashMap::new();
+    for task in tasks {
+        within.entry(task.parent).or_default().push(task);
+    }
+    let mut ordered = Vec::with_capacity(tasks.len());
+    let mut open: Vec<Vec<&TaskRecord>> = vec![within.remove(&None).unwrap_or_default()];
+    while let Some(siblings) = open.last_mut() {
+        let waits = |task: &TaskRecord| {
+            let waited_for = |other: &&TaskRecord| task.waited_for.contains(&other.name);
+            siblings.iter().any(waited_for)
+        };
+        match siblings.iter().position(|task| !waits(task)) {
+            Some(next) => {
+                let task = siblings.remove(next);
+                ordered.push(task);
+                open.push(within.remove(&Some(task.id)).unwrap_or_default());
+            }
+            None => drop(open.pop()),
+        }
+    }
+    ordered
 }
 
 #[derive(Default)]
@@ -57,21 +87,17 @@ impl Found {
         // Of the run itself its parameters are told; how it ended follows from its tasks.
         let place = Some(task.scope_path.as_str()).filter(|_| task.kind != TaskKind::Root);
         let key = |task: Option<&TaskRecord>, side: &Side| side.keys.get(&task?.id).cloned();
-        match (key(one, left), key(other, right)) {
-            (Some(one), Some(other)) => {
-                for difference in other.differences(&one) {
+        if let (Some(before), Some(now)) = (key(one, left), key(other, right)) {
+            for difference in now.differences(&before) {
+                if !is_handed_on(&difference.field, one) && !is_handed_on(&difference.field, other) {
                     self.push(place, Aspect::Given, difference);
                 }
             }
-            (_, _) if task.kind == TaskKind::Container => {}
-            (_, _) => {
-                fn given(task: Option<&TaskRecord>) -> &[BoundParameter] {
-                    task.map_or(&[], |task| &task.input_parameters)
-                }
-                self.parameters(place, Aspect::Given, "parameter", given(one), given(other));
+        } else if place.is_none() {
+            fn given(task: Option<&TaskRecord>) -> &[BoundParameter] {
+                task.map_or(&[], |task| &task.input_parameters)
             }
-        }
-        if place.is_none() {
+            self.parameters(place, Aspect::Given, given(one), given(other));
             return;
         }
         let (was, is) = (one.map(ended), other.map(ended));
@@ -86,13 +112,7 @@ impl Found {
         fn artifacts(task: Option<&TaskRecord>) -> &[BoundArtifact] {
             task.map_or(&[], |task| &task.output_artifacts)
         }
-        self.parameters(
-            place,
-            Aspect::Gave,
-            "parameter",
-            parameters(one),
-            parameters(other),
-        );
+        self.parameters(place, Aspect::Gave, parameters(one), parameters(other));
         self.artifacts(place, artifacts(one), artifacts(other));
     }
 
@@ -100,7 +120,6 @@ impl Found {
         &mut self,
         place: Option<&str>,
         aspect: Aspect,
-        what: &str,
         one: &[BoundParameter],
         other: &[BoundParameter],
     ) {
@@ -113,7 +132,7 @@ impl Found {
             self.see(
                 place,
                 aspect,
-                &format!("{what} {name}"),
+                &format!("parameter {name}"),
                 value(name, one),
                 value(name, other),
             );
@@ -183,6 +202,21 @@ impl Found {
             difference,
         });
     }
+}
+
+/// Whether a field of a task's key is an input that another task gave, or the run.
+fn is_handed_on(field: &str, task: Option<&TaskRecord>) -> bool {
+    let Some(task) = task else { return false };
+    let (parameters, artifacts) = (task.input_parameters.iter(), task.input_artifacts.iter());
+    let parameter = field.strip_prefix("parameter ").and_then(|name| {
+        let mut parameters = parameters.filter(|input| input.name == name);
+        parameters.next().map(|input| &input.origin)
+    });
+    let artifact = field.strip_prefix("artifact ").and_then(|name| {
+        let mut artifacts = artifacts.filter(|input| input.name == name);
+        artifacts.next().map(|input| &input.origin)
+    });
+    matches!(parameter.or(artifact), Some(Origin::Task(_) | Origin::Component))
 }
 
 /// How a task ended. That it ran, or took what an earlier one had made, is no difference.

@@ -228,19 +228,30 @@ async fn the_first_difference_is_where_two_runs_part() {
     let wider = opened.run_with(GATED, &[("width", json!(11))]).await.run.id;
     assert_eq!(
         compare(wider).await,
-        [
-            "run Given parameter width: 10 → 11",
-            "root.extract Given parameter width: 10 → 11"
-        ],
+        ["run Given parameter width: 10 → 11"],
         "equal bytes end it there"
     );
+
+    let rows = opened.run_with(GATED, &[("rows", json!(4))]).await;
+    let told = compare(rows.run.id).await;
+    assert_eq!(
+        told[..2],
+        [
+            "run Given parameter rows: 3 → 4",
+            "root.ingest Gave parameter digest: \"d3\" → \"d4\""
+        ]
+    );
+    assert!(
+        told[2].starts_with("root.extract Gave artifact data: "),
+        "{told:#?}"
+    );
+    assert_eq!(told.len(), 3);
 
     let closed = opened.run_with(GATED, &[("threshold", json!(0.9))]).await.run.id;
     assert_eq!(
         compare(closed).await,
         [
             "run Given parameter threshold: 0.1 → 0.9",
-            "root.condition-1 Given parameter pipelinechannel--threshold: 0.1 → 0.9",
             "root.condition-1 Ended state: \"SUCCEEDED\" → \"SKIPPED\"",
             "root.condition-1.register Ended state: \"SUCCEEDED\" → absent",
         ]
@@ -253,10 +264,17 @@ async fn the_first_difference_is_where_two_runs_part() {
         .id;
     let told = compare(better).await;
     assert!(told[0].starts_with("root.train Given command: "), "{told:#?}");
-    assert_eq!(told[1], "root.train Gave parameter skill: 0.5 → 0.6");
+    assert_eq!(told[1..], ["root.train Gave parameter skill: 0.5 → 0.6"]);
+
+    // No task was given anything else; what the package says decides between them.
+    let turned = opened
+        .run(&GATED.replacen("train-skill'] >", "train-skill'] <", 1))
+        .await
+        .run
+        .id;
     let differences = opened
         .engine
-        .compare_runs(first, better)
+        .compare_runs(first, turned)
         .await
         .unwrap()
         .differences;
@@ -265,7 +283,7 @@ async fn the_first_difference_is_where_two_runs_part() {
         (last.aspect, last.difference.field.as_str()),
         (
             Aspect::Package,
-            "deploymentSpec.executors.exec-train.container.command"
+            "root.dag.tasks.condition-1.triggerPolicy.condition"
         )
     );
 }

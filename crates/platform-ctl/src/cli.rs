@@ -120,13 +120,13 @@ pub(crate) enum PipelineCommand {
     },
     /// Watch a run to its end
     Watch {
-        /// Id, the beginning of one, or `latest`
+        /// Id, the beginning of one, `latest`, or `latest~1` for the one before
         #[arg(default_value = "latest")]
         run: String,
     },
     /// Print what a run's steps have written
     Logs {
-        /// Id, the beginning of one, or `latest`
+        /// Id, the beginning of one, `latest`, or `latest~1` for the one before
         run: String,
         /// Only this task's
         task: Option<String>,
@@ -136,7 +136,7 @@ pub(crate) enum PipelineCommand {
     },
     /// Tell why a run's tasks were taken from the cache or not
     ExplainCache {
-        /// Id, the beginning of one, or `latest`
+        /// Id, the beginning of one, `latest`, or `latest~1` for the one before
         run: String,
         /// Only this task
         task: Option<String>,
@@ -145,14 +145,14 @@ pub(crate) enum PipelineCommand {
     Rerun(RerunArguments),
     /// Tell how two runs differ, the first difference first
     Diff {
-        /// Id, the beginning of one, or `latest`
+        /// Id, the beginning of one, `latest`, or `latest~1` for the one before
         run: String,
         /// The other one
         other: String,
     },
     /// Ask a run to end
     Terminate {
-        /// Id, the beginning of one, or `latest`
+        /// Id, the beginning of one, `latest`, or `latest~1` for the one before
         run: String,
     },
 }
@@ -161,7 +161,7 @@ pub(crate) enum PipelineCommand {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("asked").args(["from", "only", "with"]).required(true).multiple(true)))]
 pub(crate) struct RerunArguments {
-    /// Id, the beginning of one, or `latest`
+    /// Id, the beginning of one, `latest`, or `latest~1` for the one before
     pub(crate) run: String,
     /// Run this task; what depends on it does what it would in any run
     #[arg(long, value_name = "TASK", conflicts_with = "only")]

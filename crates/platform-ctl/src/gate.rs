@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::{output, place, recipe};
 
 /// How long the whole may take on two cores.
-const BUDGET_SECONDS: f64 = 420.0;
+const BUDGET_SECONDS: f64 = 600.0;
 
 /// How playing ended.
 enum Played {

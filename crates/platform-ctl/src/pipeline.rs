@@ -179,21 +179,35 @@ fn chosen<'a>(steps: &'a [StepView], run_id: &str, name: &str) -> Result<&'a Ste
         })
 }
 
-/// The run whose id that is, or begins so, or the newest.
+/// The run whose id that is, or begins so, or the newest, or the one so many before it.
 pub(crate) async fn find(pipelines: &Client, text: &str) -> Result<String, Failure> {
     /// A UUID as text.
     const WHOLE: usize = 36;
     if text.len() >= WHOLE {
         return Ok(text.to_owned());
     }
-    let limit = if text == "latest" { 1 } else { RUNS };
+    let limit = match before_latest(text) {
+        Some(before) => before + 1,
+        None => RUNS,
+    };
     let runs = pipelines.runs(limit).await?;
     let ids: Vec<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
     named(&ids, text).map(str::to_owned)
 }
 
+/// How many runs before the newest: `latest` is 0, `latest~1` is 1.
+fn before_latest(text: &str) -> Option<usize> {
+    match text.strip_prefix("latest")? {
+        "" => Some(0),
+        rest => rest
+            .strip_prefix('~')?
+            .parse()
+            .ok()
+            .filter(|before| *before < RUNS),
+    }
+}
+
 fn named<'a>(ids: &[&'a str], text: &str) -> Result<&'a str, Failure> {
-    let mut found = ids.iter().filter(|id| text == "latest" || id.starts_with(text));
     let none = || {
         let what = match text {
             "latest" => "there are no runs".to_owned(),
@@ -201,13 +215,17 @@ fn named<'a>(ids: &[&'a str], text: &str) -> Result<&'a str, Failure> {
         };
         Failure::usage(what).next("`cargo platform-ctl pipeline list`")
     };
+    if let Some(before) = before_latest(text) {
+        return ids.get(before).copied().ok_or_else(none);
+    }
+    let mut found = ids.iter().filter(|id| id.starts_with(text));
     let first = found.next().ok_or_else(none)?;
     match found.next() {
-        Some(second) if text != "latest" => Err(Failure::usage(format!(
+        Some(second) => Err(Failure::usage(format!(
             "{text} is the beginning of several runs: {first}, {second}"
         ))
         .next("give more of the id")),
-        _ => Ok(first),
+        None => Ok(first),
     }
 }
 
@@ -219,6 +237,11 @@ mod tests {
     #[rstest]
     #[case("6f0c", Ok("6f0c8a52"))]
     #[case("latest", Ok("6f0c8a52"))]
+    #[case("latest~1", Ok("61aa"))]
+    #[case(
+        "latest~2",
+        Err("error: there is no run latest~2\nnext: `cargo platform-ctl pipeline list`\n")
+    )]
     #[case(
         "6",
         Err("error: 6 is the beginning of several runs: 6f0c8a52, 61aa\nnext: give more of the id\n")

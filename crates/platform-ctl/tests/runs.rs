@@ -331,7 +331,6 @@ next: `cargo platform-ctl pipeline diff EARLIER RUN`
         r#"run EARLIER → run RUN: the first difference is in what the run was given: parameter code
 
 the run  was given  parameter code: 3 → 0
-stay     was given  parameter code: 3 → 0
 stay     ended as   state: "FAILED" → "SUCCEEDED"
 "#,
     );

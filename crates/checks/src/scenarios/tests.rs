@@ -141,6 +141,22 @@ fn a_check_that_is_skipped_is_red_everywhere() {
     same(&red(&report), "recipe: production\nsmall: production\n");
 }
 
+/// What the two checks see in the world is in [`crate::judge`]'s tests; here, that the gate listens to them.
+#[rstest]
+#[case::a_register_that_promotes(
+    Wrong::PromotesToProduction,
+    "recipe: ended production\nsmall: ended production\n"
+)]
+#[case::a_deploy_that_serves_another_version(
+    Wrong::ServesAnother,
+    "recipe: ended endpoint\nsmall: ended endpoint\n"
+)]
+fn what_a_check_objects_to_is_red(#[case] wrong: Wrong, #[case] expected: &str) {
+    let report = played(Paper::new(OURS, wrong), &ALL[..2], Start::Empty);
+    same(&red(&report), expected);
+    assert!(verdict(&report).starts_with("the gate is red: 2 of 2 scenarios;"));
+}
+
 #[test]
 fn a_part_of_the_gate_is_not_the_gate() {
     let mut stage = Paper::new(OURS, Wrong::Nothing);

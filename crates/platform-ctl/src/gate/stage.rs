@@ -19,7 +19,8 @@ use crate::recipe::{self, Carried, git};
 /// The rung that the gate plays on.
 pub(super) struct GateStage<'a> {
     common: Common,
-    recipe: &'a Path,
+    /// The recipe as it was when the gate began: whoever goes on working on it is not in its way.
+    recipe: PathBuf,
     rung: &'a Rung,
     /// Where copies of the recipe are made.
     copies: PathBuf,
@@ -30,13 +31,14 @@ pub(super) struct GateStage<'a> {
 }
 
 impl<'a> GateStage<'a> {
-    pub(super) fn new(common: &Common, recipe: &'a Path, rung: &'a Rung, of: usize) -> Result<Self, Failure> {
+    pub(super) fn new(common: &Common, recipe: &Path, rung: &'a Rung, of: usize) -> Result<Self, Failure> {
         let state = place::state_dir(common)?;
+        let copies = state.root().join("recipes");
         Ok(Self {
             common: common.clone(),
-            recipe,
+            recipe: copy(recipe, &copies.join("begun-with"), &[])?,
             rung,
-            copies: state.root().join("recipes"),
+            copies,
             histories: Histories::new(state.root().join("histories")),
             commit: git::commit_of(recipe).unwrap_or_default(),
             begun: 0,
@@ -45,7 +47,7 @@ impl<'a> GateStage<'a> {
     }
 
     fn asked(&self, setting: &Setting) -> Result<RunArguments, Failure> {
-        let name = copy(self.recipe, &self.copies, setting.edits)?;
+        let name = copy(&self.recipe, &self.copies, setting.edits)?;
         let repositories = match setting.basis {
             Basis::Whole => Vec::new(),
             Basis::Small => self.histories.repositories(setting.history)?,

@@ -40,6 +40,8 @@ pub(super) enum Wrong {
     SummaryIsSilent,
     GateIsOpen,
     SkipsProduction,
+    PromotesToProduction,
+    ServesAnother,
 }
 
 /// What a step made: what is in it, and which making it was.
@@ -291,6 +293,8 @@ impl Stage for Paper {
             name,
             verdict: match name {
                 "rerun" => rerun,
+                "production" if self.wrong == Wrong::PromotesToProduction => Verdict::Broken,
+                "endpoint" if self.wrong == Wrong::ServesAnother && open => Verdict::Broken,
                 name if silent(name) => Verdict::DoesNotApply,
                 _ => Verdict::Holds,
             },
@@ -325,8 +329,10 @@ impl Stage for Paper {
             endpoint: None,
             seconds: 0.0,
         };
+        let breaks = matches!(self.wrong, Wrong::PromotesToProduction | Wrong::ServesAnother);
         let exit = match (rerun, open) {
             (Verdict::Broken, _) => 1,
+            (_, true) if breaks => 1,
             (_, false) => 4,
             (_, true) => 0,
         };
