@@ -58,7 +58,13 @@ const SUITES: [Suite; 7] = [
     Suite {
         name: "rust",
         budget: Duration::from_secs(480),
-        run: |sh, _| cmd!(sh, "cargo test --quiet --workspace --exclude e2e --release").run(),
+        run: |sh, _| {
+            cmd!(
+                sh,
+                "cargo test --quiet --no-fail-fast --workspace --exclude e2e --release"
+            )
+            .run()
+        },
     },
     Suite {
         name: "python",

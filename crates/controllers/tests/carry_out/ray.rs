@@ -287,9 +287,10 @@ async fn jobs_end_as_their_entrypoints(rung: &Rung) {
         "{}",
         bad["message"]
     );
+    let witness = witness(rung);
     assert_eq!(
-        witness(rung)["blue"],
-        3,
+        (witness["blue 0"], witness["blue 3"]),
+        (1, 2),
         "one run, and one with a retry, each with the Secret's variable"
     );
     let folder = rung.config.ray_jobs.join("training");
@@ -327,18 +328,15 @@ async fn a_job_that_is_late_or_deleted_is_stopped(rung: &Rung) {
 
 async fn a_lost_head_costs_no_job(rung: &mut Rung) {
     let jobs = rung.api::<RayJob>("training");
-    jobs.create(&PostParams::default(), &job("lost", "sleep", |_| {}))
+    let runs = |rung: &Rung| witness(rung).get("blue sleep lost").copied();
+    jobs.create(&PostParams::default(), &job("lost", "sleep lost", |_| {}))
         .await
         .unwrap();
-    eventually("the job to run", async || {
-        (!rung.processes("job.py sleep").is_empty()).then_some(())
-    })
-    .await;
-    let before = witness(rung)["blue"];
+    eventually("the job to run", async || (runs(rung) == Some(1)).then_some(())).await;
     rung.kill_ray();
     rung.start_ray().await;
     eventually("the job to run again", async || {
-        (witness(rung)["blue"] == before + 1).then_some(())
+        (runs(rung) == Some(2)).then_some(())
     })
     .await;
     let lost = until(&jobs, "lost", "running", |job| {

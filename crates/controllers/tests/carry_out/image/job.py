@@ -8,7 +8,7 @@ import ray
 
 print("cwd has job.py:", os.path.exists("job.py"), flush=True)
 with open(os.environ["WITNESS"], "a") as witness:
-    print(os.environ["TEAM"], file=witness)
+    print(os.environ["TEAM"], *sys.argv[1:], file=witness)
 if sys.argv[1] == "sleep":
     time.sleep(300)
 ray.init()
