@@ -1,6 +1,8 @@
 //! The document as a file.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -179,7 +181,8 @@ impl Endpoints {
         Ok(document)
     }
 
-    /// Writes the document in one step: a reader sees the old one or this one.
+    /// Writes the document in one step: a reader sees the old one or this one. It may hold passwords: its owner alone
+    /// reads it.
     ///
     /// # Errors
     /// [`EndpointsError::Io`].
@@ -190,9 +193,15 @@ impl Endpoints {
         };
         let text = serde_yaml::to_string(self).expect("plain strings and maps serialise");
         let unfinished = path.with_extension("yaml.unfinished");
-        std::fs::write(&unfinished, text).map_err(io)?;
-        std::fs::File::open(&unfinished)
-            .and_then(|file| file.sync_all())
+        let mut file = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)
+            .map_err(io)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
             .map_err(io)?;
         std::fs::rename(&unfinished, path).map_err(io)
     }

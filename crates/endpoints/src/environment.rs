@@ -122,6 +122,8 @@ impl Endpoints {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use rstest::rstest;
 
@@ -191,10 +193,11 @@ serving: {url: 'http://127.0.0.1:8080'}
     }
 
     #[test]
-    fn a_written_document_reads_the_same() {
+    fn a_written_document_reads_the_same_and_to_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("endpoints.yaml");
         embedded().write(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(Endpoints::read(&path).unwrap(), embedded());
     }
 }
