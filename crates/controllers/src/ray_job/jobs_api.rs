@@ -94,10 +94,18 @@ pub(crate) async fn submit(http: &reqwest::Client, ray: &Ray, submission: &Submi
     if status.is_success() {
         return Submitted::Taken;
     }
-    let message = told(answer).await;
-    // Ray's own words for an id that is taken; it says so with 500.
+    not_taken_now(status, told(answer).await)
+}
+
+/// What another answer than success means. Ray has one status, 500, for most of what may have happened: its words tell
+/// (`python/ray/dashboard/modules/job/{job_head,job_manager}.py@ray-2.60.0`).
+fn not_taken_now(status: StatusCode, message: String) -> Submitted {
     if message.contains("Please use a different submission_id") {
         return Submitted::Taken;
+    }
+    // A head that has just come up answers before there is somebody to run a job.
+    if message.contains("No available agent to submit job") {
+        return Submitted::Away(message);
     }
     match status {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
@@ -151,4 +159,34 @@ async fn told(answer: Response) -> String {
         .rfind(|line| !line.is_empty())
         .unwrap_or_default();
     format!("{status}: {}", last.chars().take(500).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::again(
+        500,
+        "Job good-1 already exists. Please use a different submission_id.",
+        Submitted::Taken
+    )]
+    #[case::early(
+        500,
+        "No available agent to submit job, please try again later.",
+        Submitted::Away("No available agent to submit job, please try again later.".into())
+    )]
+    #[case::router(502, "", Submitted::Away(String::new()))]
+    #[case::wrong(400, "TypeError", Submitted::Refused("TypeError".into()))]
+    #[case::broken(500, "Traceback", Submitted::Refused("Traceback".into()))]
+    fn an_answer_tells_whether_to_ask_again(
+        #[case] status: u16,
+        #[case] message: &str,
+        #[case] expected: Submitted,
+    ) {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(not_taken_now(status, message.to_owned()), expected);
+    }
 }
