@@ -2,7 +2,7 @@
 //!
 //! A page's `console` blocks hold commands behind `$ ` and what they show. Durations, ids, times and ports differ from
 //! one day to the next and are not compared, nor is what is told of steps while they run; `…` stands for anything in a
-//! line, or for any lines. Budget: 300 s for all pages on two cores.
+//! line, or for any lines. Budget: 300 s for all pages on two cores that have nothing else to do.
 #![allow(clippy::unwrap_used, reason = "all of this file is test code")]
 
 use std::io::{BufRead, BufReader, Write};
@@ -266,6 +266,16 @@ fn walk(pages: &[&str]) {
 #[test]
 fn the_guided_walk() {
     walk(&["examples/recipe-train-deploy/README.md"]);
+}
+
+#[test]
+fn the_runbooks() {
+    walk(&[
+        "runbooks/kfp-pipeline-failed-step-debug.md",
+        "runbooks/katib-trials-stuck.md",
+        "runbooks/pipeline-cache-poisoned.md",
+        "runbooks/mlflow-registry-promotion-blocked.md",
+    ]);
 }
 
 #[test]
