@@ -110,7 +110,14 @@ fn make(
     if !has(&sh, &engine, &environment) {
         let folder = room.path().join("environment");
         copy(&recipe.join(LOCK), &folder.join(LOCK))?;
-        build(&sh, &engine, &folder, ENVIRONMENT, &[], std::slice::from_ref(&environment))?;
+        build(
+            &sh,
+            &engine,
+            &folder,
+            ENVIRONMENT,
+            &[],
+            std::slice::from_ref(&environment),
+        )?;
     }
     let folder = room.path().join("image");
     for path in manifest.files.keys() {
