@@ -61,9 +61,10 @@ def table(result: dict) -> str:
         later = again.get(step["name"], {})
         note = "  (cached)" if later.get("cached") else ""
         lines.append(f"{step['name']:<16}{step['seconds'] or 0:>9.1f}{later.get('seconds') or 0:>9.1f}{note}")
-    # The recipe's steps follow one another: their sum is the critical path.
+    # The recipe's steps follow one another: their sum is the critical path. A condition's time is that of its steps.
     for name in ("warm", "cached"):
-        path = sum(step["seconds"] or 0 for step in runs[name]["steps"])
+        steps = [step for step in runs[name]["steps"] if not step["name"].startswith("condition-")]
+        path = sum(step["seconds"] or 0 for step in steps)
         wall = runs[name]["seconds"]
         lines.append(f"{name}: wall {wall:.1f} s, critical path {path:.1f} s, target {TARGETS[name]:.0f} s")
     lines.append(f"cold: wall {runs['cold']['seconds']:.1f} s with up")
