@@ -13,7 +13,10 @@ pub struct Forecast {
 }
 
 /// What one task would do.
-#[serde_with::apply(_ => #[serde(skip_serializing_if = "is_default")])]
+#[serde_with::apply(
+    String => #[serde(skip_serializing_if = "is_default")],
+    Vec<Difference> => #[serde(skip_serializing_if = "is_default")],
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -66,4 +69,15 @@ pub struct Difference {
     /// Its value now, as JSON; absent when the field is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outlook_is_written() {
+        let told = serde_json::to_value(ForecastTask::default()).unwrap();
+        assert_eq!(told, serde_json::json!({"outlook": "DEPENDS"}));
+    }
 }

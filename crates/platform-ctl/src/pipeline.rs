@@ -29,7 +29,7 @@ pub(crate) async fn list(common: &Common, limit: usize) -> Result<Exit, Failure>
     let pipelines = client(common)?.1;
     let runs = pipelines.runs(limit).await?;
     if common.json {
-        output::json(&runs)?;
+        output::json(&serde_json::json!({ "runs": runs }))?;
     } else {
         output::text(&view::runs::list(&runs, Timestamp::now()))?;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image_store::{Base, ImageManifest, ImageStore};
-use kfp_api::run::{PipelineVersionReference, Run, RuntimeConfig};
+use kfp_api::run::{PipelineVersionReference, Run, Runs, RuntimeConfig};
 use kfp_api::{Client, StepState};
 use pipeline_engine::{Engine, EngineConfig};
 use processes::Shim;
@@ -197,8 +197,8 @@ RUN first SUCCEEDED DATE TIME N
     assert!(told.lines().any(|line| line.starts_with("stay   OFF")), "{told}");
 
     let listed = rung.says(&["list", "--json"]).await;
-    let runs: Vec<Run> = serde_json::from_slice(&listed.stdout).unwrap();
-    let names: Vec<_> = runs.iter().map(|run| run.display_name.as_str()).collect();
+    let told: Runs = serde_json::from_slice(&listed.stdout).unwrap();
+    let names: Vec<_> = told.runs.iter().map(|run| run.display_name.as_str()).collect();
     assert_eq!(names, ["second", "first"]);
 }
 

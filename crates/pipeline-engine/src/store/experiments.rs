@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::list::{Field, FieldKind, Listing};
+use super::list::{Field, Listing};
 use super::row::{micros, optional_time, parsed, state, time, to_json};
 use super::{Store, recurring};
 use crate::error::EngineError;
@@ -15,46 +15,14 @@ const DEFAULT: &str = "Default";
 const EXPERIMENTS: Listing<Experiment> = Listing {
     from: "FROM experiments",
     fields: &[
-        Field {
-            name: "created_at",
-            column: "created_at",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "last_run_created_at",
-            column: "COALESCE(last_run_created_at, 0)",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "name",
-            column: "display_name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "display_name",
-            column: "display_name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "id",
-            column: "id",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "description",
-            column: "description",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "namespace",
-            column: "''",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "storage_state",
-            column: "storage_state",
-            kind: FieldKind::Text,
-        },
+        Field::time("created_at", "created_at"),
+        Field::time("last_run_created_at", "COALESCE(last_run_created_at, 0)"),
+        Field::text("name", "display_name"),
+        Field::text("display_name", "display_name"),
+        Field::text("id", "id"),
+        Field::text("description", "description"),
+        Field::text("namespace", "''"),
+        Field::text("storage_state", "storage_state"),
     ],
     tags: false,
     read,

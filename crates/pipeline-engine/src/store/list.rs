@@ -36,6 +36,20 @@ pub(crate) struct Field {
     pub(crate) kind: FieldKind,
 }
 
+impl Field {
+    /// One that holds a text.
+    pub(crate) const fn text(name: &'static str, column: &'static str) -> Self {
+        let kind = FieldKind::Text;
+        Self { name, column, kind }
+    }
+
+    /// One that holds a time.
+    pub(crate) const fn time(name: &'static str, column: &'static str) -> Self {
+        let kind = FieldKind::Time;
+        Self { name, column, kind }
+    }
+}
+
 /// What a field holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldKind {
@@ -264,16 +278,8 @@ mod tests {
     const THINGS: Listing<String> = Listing {
         from: "FROM things",
         fields: &[
-            Field {
-                name: "created_at",
-                column: "created_at",
-                kind: FieldKind::Time,
-            },
-            Field {
-                name: "name",
-                column: "name",
-                kind: FieldKind::Text,
-            },
+            Field::time("created_at", "created_at"),
+            Field::text("name", "name"),
         ],
         tags: false,
         read: |row| row.get("id"),

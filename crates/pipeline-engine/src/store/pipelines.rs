@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::list::{Field, FieldKind, Listing};
+use super::list::{Field, Listing};
 use super::row::{Json, micros, parsed, time};
 use super::{Store, packages};
 use crate::error::EngineError;
@@ -14,36 +14,12 @@ use crate::model::{
 const PIPELINES: Listing<PipelineRecord> = Listing {
     from: "FROM pipelines",
     fields: &[
-        Field {
-            name: "created_at",
-            column: "created_at",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "name",
-            column: "name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "display_name",
-            column: "display_name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "id",
-            column: "id",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "description",
-            column: "description",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "namespace",
-            column: "''",
-            kind: FieldKind::Text,
-        },
+        Field::time("created_at", "created_at"),
+        Field::text("name", "name"),
+        Field::text("display_name", "display_name"),
+        Field::text("id", "id"),
+        Field::text("description", "description"),
+        Field::text("namespace", "''"),
     ],
     tags: true,
     read: read_pipeline,
@@ -52,31 +28,11 @@ const PIPELINES: Listing<PipelineRecord> = Listing {
 const VERSIONS: Listing<(VersionRecord, String)> = Listing {
     from: "FROM versions",
     fields: &[
-        Field {
-            name: "created_at",
-            column: "created_at",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "name",
-            column: "name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "display_name",
-            column: "display_name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "id",
-            column: "id",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "description",
-            column: "description",
-            kind: FieldKind::Text,
-        },
+        Field::time("created_at", "created_at"),
+        Field::text("name", "name"),
+        Field::text("display_name", "display_name"),
+        Field::text("id", "id"),
+        Field::text("description", "description"),
     ],
     tags: true,
     read: read_version,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::list::{Field, FieldKind, Listing};
+use super::list::{Field, Listing};
 use super::row::{Json, micros, optional_parsed, optional_time, parsed, state, time, to_json};
 use super::{Store, experiments, packages, pipelines};
 use crate::error::EngineError;
@@ -15,41 +15,13 @@ use crate::model::{
 const RECURRING_RUNS: Listing<RecurringRun> = Listing {
     from: "FROM recurring_runs",
     fields: &[
-        Field {
-            name: "created_at",
-            column: "created_at",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "updated_at",
-            column: "updated_at",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "name",
-            column: "display_name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "display_name",
-            column: "display_name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "id",
-            column: "id",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "description",
-            column: "description",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "experiment_id",
-            column: "experiment_id",
-            kind: FieldKind::Text,
-        },
+        Field::time("created_at", "created_at"),
+        Field::time("updated_at", "updated_at"),
+        Field::text("name", "display_name"),
+        Field::text("display_name", "display_name"),
+        Field::text("id", "id"),
+        Field::text("description", "description"),
+        Field::text("experiment_id", "experiment_id"),
     ],
     tags: false,
     read,

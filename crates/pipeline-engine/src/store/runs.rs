@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::list::{Field, FieldKind, Listing};
+use super::list::{Field, Listing};
 use super::row::{Json, micros, optional_parsed, optional_time, parsed, state, time, to_json};
 use super::{Store, experiments, packages, pipelines};
 use crate::error::EngineError;
@@ -15,71 +15,19 @@ use crate::model::{
 const RUNS: Listing<RunRecord> = Listing {
     from: "FROM runs",
     fields: &[
-        Field {
-            name: "created_at",
-            column: "created_at",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "scheduled_at",
-            column: "scheduled_at",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "finished_at",
-            column: "COALESCE(finished_at, 0)",
-            kind: FieldKind::Time,
-        },
-        Field {
-            name: "name",
-            column: "display_name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "display_name",
-            column: "display_name",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "id",
-            column: "id",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "experiment_id",
-            column: "experiment_id",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "recurring_run_id",
-            column: "COALESCE(recurring_run_id, '')",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "pipeline_version_id",
-            column: "COALESCE(version_id, '')",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "state",
-            column: "state",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "description",
-            column: "description",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "namespace",
-            column: "''",
-            kind: FieldKind::Text,
-        },
-        Field {
-            name: "storage_state",
-            column: "storage_state",
-            kind: FieldKind::Text,
-        },
+        Field::time("created_at", "created_at"),
+        Field::time("scheduled_at", "scheduled_at"),
+        Field::time("finished_at", "COALESCE(finished_at, 0)"),
+        Field::text("name", "display_name"),
+        Field::text("display_name", "display_name"),
+        Field::text("id", "id"),
+        Field::text("experiment_id", "experiment_id"),
+        Field::text("recurring_run_id", "COALESCE(recurring_run_id, '')"),
+        Field::text("pipeline_version_id", "COALESCE(version_id, '')"),
+        Field::text("state", "state"),
+        Field::text("description", "description"),
+        Field::text("namespace", "''"),
+        Field::text("storage_state", "storage_state"),
     ],
     tags: false,
     read,
