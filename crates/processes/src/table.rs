@@ -117,9 +117,13 @@ impl ProcessTable {
     /// Processes whose environment carries `mark`, and who belongs to them: their descendants, and the sessions they
     /// lead or that have lost their leader. The environment alone is not enough: a program that sets its own title
     /// writes over the place where `/proc` shows it.
+    ///
+    /// The caller's own session is never taken, nor one led from outside the caller's PID namespace, which `/proc`
+    /// shows as 0: in a container or under nohup, a session without a visible leader is everybody's.
     pub fn marked(&self, mark: &str) -> Vec<&Row> {
         let wanted = format!("{MARK_VARIABLE}={mark}");
-        self.closure(|row| {
+        let shared = [0, self.rows.get(&own_pid()).map_or(0, |own| own.session)];
+        self.closure(shared, |row| {
             std::fs::read(format!("/proc/{}/environ", row.pid)).is_ok_and(|environ| {
                 environ
                     .split(|&byte| byte == 0)
@@ -128,7 +132,7 @@ impl ProcessTable {
         })
     }
 
-    fn closure(&self, belongs: impl Fn(&Row) -> bool) -> Vec<&Row> {
+    fn closure(&self, shared: [i32; 2], belongs: impl Fn(&Row) -> bool) -> Vec<&Row> {
         let mut known: BTreeSet<i32> = self
             .rows
             .values()
@@ -142,6 +146,7 @@ impl ProcessTable {
                 .iter()
                 .filter_map(|pid| self.rows.get(pid))
                 .map(|row| row.session)
+                .filter(|leader| !shared.contains(leader))
                 .filter(|leader| known.contains(leader) || !self.rows.contains_key(leader))
                 .collect();
             known.extend(
@@ -174,13 +179,16 @@ impl ProcessTable {
 
 /// All processes of a state folder, other than the caller. See [`ProcessTable::marked`].
 pub fn marked(mark: &str) -> Vec<ProcessIdentity> {
-    let own = rustix::process::getpid().as_raw_nonzero().get();
     ProcessTable::read()
         .marked(mark)
         .into_iter()
-        .filter(|row| row.pid != own)
+        .filter(|row| row.pid != own_pid())
         .map(Row::identity)
         .collect()
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
 }
 
 #[cfg(test)]
@@ -219,12 +227,15 @@ mod tests {
     }
 
     /// 10 leads a session with 11 and its child 12; 20 is a shell with a child 21 in the shell's session; 30 is an
-    /// orphan in session 29, whose leader is gone, with 31 beside it.
+    /// orphan in session 29, whose leader is gone, with 31 beside it; 40 is in the caller's session, whose leader is gone
+    /// too, with 41 beside it; 50 and 51 are in a session that is led from outside.
     #[rstest]
     #[case::leader_takes_its_session(&[10], &[10, 11, 12, 13])]
     #[case::member_does_not_take_the_leader(&[21], &[21, 22])]
     #[case::orphans_of_a_gone_leader_belong_together(&[30], &[30, 31])]
     #[case::a_child_in_a_session_of_its_own_takes_that_session(&[12], &[12, 13])]
+    #[case::the_callers_session_is_not_taken(&[40], &[40, 42])]
+    #[case::a_session_led_from_outside_is_not_taken(&[50], &[50])]
     fn closure_follows_children_and_sessions(#[case] marked: &[i32], #[case] expected: &[i32]) {
         let table = ProcessTable::of([
             row(1, 0, 1),
@@ -237,9 +248,14 @@ mod tests {
             row(22, 21, 20),
             row(30, 1, 29),
             row(31, 1, 29),
+            row(40, 1, 39),
+            row(41, 1, 39),
+            row(42, 40, 42),
+            row(50, 1, 0),
+            row(51, 1, 0),
         ]);
         let found: Vec<i32> = table
-            .closure(|row| marked.contains(&row.pid))
+            .closure([0, 39], |row| marked.contains(&row.pid))
             .into_iter()
             .map(|row| row.pid)
             .collect();
