@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // a test's own steps
 
+#[path = "api/served/mod.rs"]
 mod served;
 
 use std::path::{Path, PathBuf};
