@@ -120,7 +120,8 @@ fn judge(order: &Order, places: &Places, record: &ExitRecord) -> AttemptEnd {
 fn with_last_words(what: String, folder: &Path) -> String {
     use std::io::{Read, Seek, SeekFrom};
     const TAIL: u64 = 4096;
-    const SHOWN: usize = 300;
+    /// A step's error names files by their whole paths, and what to type stands at its end.
+    const SHOWN: usize = 1000;
     let tail = || -> std::io::Result<String> {
         let mut file = std::fs::File::open(layout::log(folder))?;
         let length = file.metadata()?.len();
