@@ -14,6 +14,8 @@ STAGING = "Staging"
 PRODUCTION = "Production"
 ALIAS = "staging"
 _EXPERIMENT = "train-deploy"
+_COMMIT = "mlflow.source.git.commit"
+"""MLflow's own tag for it (mlflow/utils/mlflow_tags.py@v3.17.2): whoever came last has made the version."""
 
 
 def register(
@@ -65,7 +67,7 @@ def _create(
         write_folder(folder)
         # Not by MLflow's client: its first call loads the plugins of everything installed, Feast among them.
         put_folder(folder, f"{artifacts}/model")
-    registry.finish_run(run_id, metrics, {"git_commit": provenance.git_commit, "model_digest": provenance.model_digest})
+    registry.finish_run(run_id, metrics, {"model_digest": provenance.model_digest}, {_COMMIT: provenance.git_commit})
     registry.create_model(MODEL)
     registry.create_version(MODEL, f"{artifacts}/model", run_id, provenance.tags)
 

@@ -106,14 +106,15 @@ class Registry:
         tags = [{"key": tag, "value": input_key}]
         return self._post("runs/create", {"experiment_id": experiment_id, "run_name": name, "tags": tags})["run"]
 
-    def finish_run(self, run_id: str, metrics: dict[str, float], params: dict[str, str]) -> None:
-        """Logs figures and closes the tracking run."""
+    def finish_run(self, run_id: str, metrics: dict[str, float], params: dict[str, str], tags: dict[str, str]) -> None:
+        """Logs figures and closes the tracking run. MLflow lets no parameter be another one later; a tag may be."""
         self._post(
             "runs/log-batch",
             {
                 "run_id": run_id,
                 "metrics": [{"key": key, "value": value, "timestamp": 0, "step": 0} for key, value in metrics.items()],
                 "params": [{"key": key, "value": value} for key, value in params.items()],
+                "tags": [{"key": key, "value": value} for key, value in tags.items()],
             },
         )
         self._post("runs/update", {"run_id": run_id, "status": "FINISHED"})

@@ -50,17 +50,17 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "version"
 
 
-def provenance(data: str) -> Provenance:
-    return Provenance("run-1", "7", "c", data, "view", "commit", "lock", "golden", "model")
+def provenance(data: str, commit: str = "commit") -> Provenance:
+    return Provenance("run-1", "7", "c", data, "view", commit, "lock", "golden", "model")
 
 
-def register(registry: Registry, data: str, folder: Path) -> int:
+def register(registry: Registry, data: str, folder: Path, commit: str = "commit") -> int:
     def put(target: Path) -> None:
         (target / "golden").mkdir(parents=True)
         for path in ("MLmodel", "golden/requests.json"):
             (target / path).write_bytes((folder / path).read_bytes())
 
-    return registering.register(registry, provenance(data), {"skill": 0.2, "mae": 3.0}, put)
+    return registering.register(registry, provenance(data, commit), {"skill": 0.2, "mae": 3.0}, put)
 
 
 def world(registry: Registry) -> list[tuple[str, str]]:
@@ -124,7 +124,8 @@ def test_what_a_person_moved_is_put_right(registry: Registry, model_folder: Path
     assert world(registry) == [("1", "Archived"), ("2", "Staging")]
     assert registry.alias(MODEL, "staging") == "2"
     registry.delete_version(MODEL, "2")
-    assert register(registry, "b", model_folder) == 3
+    # The tracking run of the input key is that of another commit by now.
+    assert register(registry, "b", model_folder, "a later one") == 3
     assert registry.alias(MODEL, "staging") == "3"
 
 
