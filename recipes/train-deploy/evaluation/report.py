@@ -36,12 +36,18 @@ class Report:
 def evaluate(model: Model, golden: Dataset, spec: Spec) -> Report:
     """Evaluates the model; raises GoldenError where the golden set is too small or a figure is not finite."""
     if len(golden.labels) < spec.minimum_rows:
-        raise GoldenError(f"the golden set has {len(golden.labels)} rows, fewer than its minimum {spec.minimum_rows}")
+        raise GoldenError(
+            f"the golden set has {len(golden.labels)} rows, fewer than its minimum {spec.minimum_rows}:"
+            " give repositories with more history by `--repo PATH`, or lower minimum_rows in golden/golden.yaml",
+        )
     predictions = model.predict(golden.features)
     naive = golden.column(NAIVE)
     overall = score(predictions, naive, golden.labels)
     if not overall.finite:
-        raise GoldenError(f"the model's error on the golden set is {overall.mae}: it is no number to judge by")
+        raise GoldenError(
+            f"model {model.digest[:12]}: its error on the golden set is {overall.mae}, no number to judge by, so it is"
+            " not registered: narrow the search in experiment.yaml, then `cargo xtask recipe train-deploy`",
+        )
     slices = {
         str(name): score(predictions[mine], naive[mine], golden.labels[mine])
         for name in np.unique(golden.repositories)

@@ -45,7 +45,8 @@ class Commits:
         dated = table.filter(pc.is_valid(table["committed_at"]))  # pyright: ignore[reportAttributeAccessIssue]
         if dated.num_rows == 0:
             raise TooLittleHistoryError(
-                f"none of the {table.num_rows} commits has a date: there is nothing to learn from"
+                f"none of the {table.num_rows} commits has a date: there is nothing to learn from:"
+                " give other repositories by `--repo PATH`",
             )
         names, repository = np.unique(dated["repository"].to_numpy(zero_copy_only=False), return_inverse=True)
         seconds = pc.cast(dated["committed_at"], pa.int64()).to_numpy() // 1_000_000
@@ -112,7 +113,7 @@ def repository_days(commits: Commits, cutoff: int) -> list[Days]:
     if not found:
         raise TooLittleHistoryError(
             f"no commit of {', '.join(commits.repositories)} is older than the week of the newest one: there is no full"
-            " week to learn from",
+            " week to learn from: give repositories with more history by `--repo PATH`",
         )
     return found
 

@@ -15,7 +15,15 @@ import pyarrow.compute as pc
 from features.datasets import KEYS, LABEL
 from features.days import COLUMNS, Commits, Days, TooLittleHistoryError, repository_days, to_arrow
 from features.leakage import refuse_peeking
-from lakehouse.catalog import COMMITS, REPOSITORY_DAYS, load_or_create, open_catalog
+from lakehouse.catalog import (
+    COMMITS,
+    REPOSITORY_DAYS,
+    intact,
+    load,
+    load_or_create,
+    open_catalog,
+    refuse_other_columns,
+)
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -85,8 +93,9 @@ def write_days(catalog: Catalog, dense: pa.Table) -> int:
         found = _snapshot_of(table, content)
         if found is not None:
             return found
+        _refuse_other_columns(catalog, table, dense)
         try:
-            with table.transaction() as change:
+            with intact(catalog, REPOSITORY_DAYS), table.transaction() as change:
                 with change.update_schema() as schema:
                     schema.union_by_name(dense.schema)
                 properties = {_CONTENT: content}
@@ -97,7 +106,19 @@ def write_days(catalog: Catalog, dense: pa.Table) -> int:
         except CommitFailedException:
             # Another extract was faster: both sets of rows stay readable, each by its own snapshot.
             continue
-    raise ExtractError(f"table {REPOSITORY_DAYS}: {_ATTEMPTS} times in a row another writer was faster; run it again")
+    raise ExtractError(
+        f"table {REPOSITORY_DAYS}: {_ATTEMPTS} times in a row another writer was faster:"
+        " `cargo xtask recipe train-deploy` tries again"
+    )
+
+
+def _refuse_other_columns(catalog: Catalog, table: Table, dense: pa.Table) -> None:
+    """Features come and go; but a column of the same name has the same type, and none that is gone was required."""
+    expected = dict.fromkeys(dense.column_names, "double") | {"repository": "string", "day": "timestamptz"}
+    found = {
+        field.name: str(field.field_type) for field in table.schema().fields if field.name in expected or field.required
+    }
+    refuse_other_columns(catalog, REPOSITORY_DAYS, expected | found, expected)
 
 
 def table_digest(table: pa.Table) -> str:
@@ -120,15 +141,18 @@ def _snapshot_of(table: Table, content: str) -> int | None:
 def _commits(catalog: Catalog, snapshot_id: int, repositories: list[str]) -> pa.Table:
     from pyiceberg.expressions import In
 
-    table = catalog.load_table(COMMITS)
-    if table.snapshot_by_id(snapshot_id) is None:
-        raise ExtractError(f"table {COMMITS} has no snapshot {snapshot_id}: run the pipeline from its start")
+    table = load(catalog, COMMITS)
+    if table is None or table.snapshot_by_id(snapshot_id) is None:
+        raise ExtractError(
+            f"table {COMMITS} has no snapshot {snapshot_id}: `cargo xtask recipe train-deploy` begins with ingest"
+        )
     scan = table.scan(
         row_filter=In("repository", set(repositories)),  # pyright: ignore[reportCallIssue]
         selected_fields=COLUMNS,
         snapshot_id=snapshot_id,
     )
-    rows = scan.to_arrow()
+    with intact(catalog, COMMITS):
+        rows = scan.to_arrow()
     if rows.num_rows == 0:
         raise ExtractError(f"snapshot {snapshot_id} of {COMMITS} holds no commit of {', '.join(repositories)}")
     return rows
@@ -141,7 +165,8 @@ def _origins(days: list[Days], cutoff: int) -> np.ndarray:
     if len(origins) < LEAST_WEEKS:
         raise TooLittleHistoryError(
             f"{len(origins)} full weeks of history after {WARM_UP_DAYS} days of warm-up up to {_iso(cutoff)},"
-            f" at least {LEAST_WEEKS} are needed to train, validate and test on",
+            f" at least {LEAST_WEEKS} are needed to train, validate and test on: give repositories with more history by"
+            " `--repo PATH`",
         )
     return origins
 

@@ -19,7 +19,7 @@ from feast.infra.data_sources.contrib.iceberg_catalog.iceberg_source import Iceb
 from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from feast.repo_config import RepoConfig
 
-from lakehouse.catalog import NAME, open_catalog
+from lakehouse.catalog import NAME, intact, open_catalog
 
 
 class PinnedIcebergSource(IcebergSource):
@@ -93,5 +93,7 @@ class _PinnedCatalog:
 
     def to_arrow(self) -> pa.Table:
         source = self._source
-        table: Any = open_catalog().load_table(source.name)
-        return table.scan(snapshot_id=source.snapshot_id, selected_fields=tuple(source.columns)).to_arrow()
+        catalog: Any = open_catalog()
+        with intact(catalog, source.name):
+            table = catalog.load_table(source.name)
+            return table.scan(snapshot_id=source.snapshot_id, selected_fields=tuple(source.columns)).to_arrow()

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import sys
 import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +37,14 @@ class CatalogError(Exception):
     """The catalog cannot be used; the message names it and says what to do."""
 
 
+class DamagedTableError(CatalogError):
+    """Files of a table are missing, or are not what Iceberg writes."""
+
+
+class SchemaError(CatalogError):
+    """A table's columns are not those of this recipe."""
+
+
 def open_catalog(properties: dict[str, str] | None = None) -> Catalog:
     """The catalog; raises CatalogError where the environment names none or it does not open."""
     uri = os.environ.get(f"PYICEBERG_CATALOG__{NAME.upper()}__URI")
@@ -49,17 +64,35 @@ def open_catalog(properties: dict[str, str] | None = None) -> Catalog:
             if type(error).__module__.partition(".")[0] != "sqlalchemy":
                 raise
             reason = error
+            # Not one of its subclasses, which tell of locks and races: this one, of a file that is no database.
+            if type(error).__name__ == "DatabaseError":
+                break
             time.sleep(_PAUSE_SECONDS)
-    raise CatalogError(f"catalog {NAME} at {uri}: {reason}: `cargo xtask status` shows what is up") from reason
+    assert reason is not None
+    advice = "`cargo xtask status` shows what is up"
+    if type(reason).__name__ == "DatabaseError" and uri.startswith("sqlite:///"):
+        file = uri.removeprefix("sqlite:///")
+        advice = f"`mv {file} {file}.damaged` puts it away, and the next run makes a new one"
+    raise CatalogError(f"catalog {NAME} at {uri}: {_in_one_line(reason)}: {advice}") from reason
+
+
+def load(catalog: Catalog, name: str) -> Table | None:
+    """The table, or None where it has not been made; raises DamagedTableError where its metadata cannot be read."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    try:
+        with intact(catalog, name):
+            return catalog.load_table(name)
+    except NoSuchTableError:
+        return None
 
 
 def load_or_create(catalog: Catalog, name: str, schema: pa.Schema) -> Table:
     """The table, made where it is not there; a commit to it that loses a race fails."""
-    from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
+    from pyiceberg.exceptions import TableAlreadyExistsError
 
-    try:
-        table = catalog.load_table(name)
-    except NoSuchTableError:
+    table = load(catalog, name)
+    if table is None:
         _create_namespace(catalog, name.partition(".")[0])
         try:
             return catalog.create_table(name, schema, properties=NO_RETRY)
@@ -78,3 +111,49 @@ def _create_namespace(catalog: Catalog, namespace: str) -> None:
         # A SQL catalog tells of a lost race by its database's own error.
         if not catalog.namespace_exists(namespace):
             raise
+
+
+@contextmanager
+def intact(catalog: Catalog, name: str) -> Iterator[None]:
+    """Within it the table's files are read; raises DamagedTableError where one is missing or is no Iceberg."""
+    from pyiceberg.exceptions import ResolveError, ValidationError
+
+    # What PyIceberg's and Arrow's readers were seen to raise over files with bytes altered, cut off or put in.
+    unreadable = (ValueError, LookupError, TypeError, EOFError, SystemError, ValidationError, ResolveError, zlib.error)
+    try:
+        yield
+    except (OSError, *unreadable) as error:
+        # The system's own complaints (no permission, no space) say nothing of what is in a file, but for one.
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+            raise
+        raise DamagedTableError(
+            f"table {name} is damaged: {_in_one_line(error)}: `{_pyiceberg(catalog, 'drop', 'table', name)}` forgets it"
+            " (its files stay), and the next run makes it anew",
+        ) from error
+
+
+def refuse_other_columns(catalog: Catalog, name: str, found: dict[str, str], expected: dict[str, str]) -> None:
+    """Raises SchemaError where names or types of columns differ."""
+    if found != expected:
+        differing = [
+            f"{column} is {found.get(column, 'missing')}, expected {expected.get(column, 'none of that name')}"
+            for column in sorted({*found, *expected})
+            if found.get(column) != expected.get(column)
+        ]
+        raise SchemaError(
+            f"table {name} has other columns than this recipe writes: {'; '.join(differing)}:"
+            f" `{_pyiceberg(catalog, 'rename', name, f'{name}_before')}` keeps it under another name, and the next run"
+            " makes its own",
+        )
+
+
+def _pyiceberg(catalog: Catalog, *words: str) -> str:
+    """A command to type, with the program that PyIceberg has installed beside this Python."""
+    program = Path(sys.executable).with_name("pyiceberg")
+    return " ".join([str(program), "--catalog", NAME, "--uri", catalog.properties.get("uri", "URI"), *words])
+
+
+def _in_one_line(error: Exception) -> str:
+    # Of a failed step the last line is shown, and those of pydantic and SQLAlchemy only say where to read on.
+    lines = [re.sub(r" \[type=.*", "", line.strip()) for line in str(error).splitlines() if "https://" not in line]
+    return " ".join(lines) or type(error).__name__

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lakehouse import catalog as catalogs
 from lakehouse.catalog import COMMITS
 
 if TYPE_CHECKING:
@@ -18,14 +19,21 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _PROPERTY = "basecamp.repository."
+# `rows.SCHEMA` in Iceberg's words: looking at a table needs no Arrow.
+_COLUMNS = {
+    "repository": "string",
+    "sha": "string",
+    "committed_at": "timestamptz",
+    "author": "string",
+    "parents": "int",
+    "files_changed": "int",
+    "insertions": "long",
+    "deletions": "long",
+}
 
 
 class ConcurrentAppendError(Exception):
     """Somebody else has appended since the table was read: look again."""
-
-
-class SchemaError(Exception):
-    """The table's columns are not those of this recipe."""
 
 
 @dataclass(frozen=True)
@@ -44,38 +52,26 @@ class Recorded:
 
 
 def load(catalog: Catalog) -> Table | None:
-    """The table, or None where it has not been made."""
-    from pyiceberg.exceptions import NoSuchTableError
-
-    try:
-        return catalog.load_table(COMMITS)
-    except NoSuchTableError:
-        return None
+    """The table, or None where it has not been made; raises SchemaError where another one has its name."""
+    table = catalogs.load(catalog, COMMITS)
+    if table is not None:
+        _refuse_other_columns(catalog, table)
+    return table
 
 
 def load_or_create(catalog: Catalog) -> Table:
     """The table, made where it is not there; raises SchemaError where another one has its name."""
-    from lakehouse.catalog import load_or_create as load_or_create_table
     from lakehouse.rows import SCHEMA
 
-    table = load_or_create_table(catalog, COMMITS, SCHEMA)
-    found = {field.name: str(field.field_type) for field in table.schema().fields}
-    expected = {
-        "repository": "string",
-        "sha": "string",
-        "committed_at": "timestamptz",
-        "author": "string",
-        "parents": "int",
-        "files_changed": "int",
-        "insertions": "long",
-        "deletions": "long",
-    }
-    if found != expected:
-        differing = sorted(set(found.items()) ^ set(expected.items()))
-        raise SchemaError(
-            f"table {COMMITS} has other columns than this recipe writes: {differing}; move it away or migrate it",
-        )
+    table = catalogs.load_or_create(catalog, COMMITS, SCHEMA)
+    _refuse_other_columns(catalog, table)
     return table
+
+
+def _refuse_other_columns(catalog: Catalog, table: Table) -> None:
+    catalogs.refuse_other_columns(
+        catalog, COMMITS, {field.name: str(field.field_type) for field in table.schema().fields}, _COLUMNS
+    )
 
 
 def recorded(table: Table | None) -> dict[str, Recorded]:
@@ -131,6 +127,7 @@ def append(table: Table, rows: pa.Table, entries: dict[str, Recorded]) -> None:
         for name, entry in entries.items()
     }
     try:
-        table.append(rows, snapshot_properties=properties)
+        with catalogs.intact(table.catalog, COMMITS):
+            table.append(rows, snapshot_properties=properties)
     except CommitFailedException as error:
         raise ConcurrentAppendError(str(error)) from error

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,12 +26,23 @@ _FORMAT = "tformat:%x00%H%x00%ct%x00%ae%x00%P%x00"
 _FIELDS = 5
 _CHUNK = 4 << 20
 _DAY = 24 * 60 * 60
+EARLIEST = 63_072_000
+"""1972-01-01 00:00 UTC: nothing that is under version control was committed before the first version control system
+(SCCS, Bell Labs, 1972). What is dated earlier comes of a clock that began at the epoch, or of no date at all."""
+_LONGEST_TIME = 18
+"""Digits of a date that fit into 64 bits, whatever they are; a commit may claim more."""
+_HUGE_FILE = "32m"
+"""Files from this size on git takes as they are: it counts them, but compares no lines and holds none in memory."""
 _TOTALS = (
     r"(?:(?P<files>\d+) files? changed)?(?:, (?P<insertions>\d+) insertions?\(\+\))?"
     r"(?:, (?P<deletions>\d+) deletions?\(-\))?"
 )
 LONGEST_AUTHOR = 320
 """Characters kept of an e-mail address: the longest one that mail allows (RFC 3696, errata 1690)."""
+
+
+OLDER_COMMIT = "`git tag well-dated COMMIT` on an older commit whose date is right, then `--ref well-dated`"
+"""What to type where the newest commit's date cannot be true."""
 
 
 class HistoryError(Exception):
@@ -55,10 +67,10 @@ class History:
         self.folder = folder
         self.head = head
         self.head_time = int(_git(repository, folder, "log", "-1", "--format=%ct", head).strip() or 0)
-        if self.head_time < _DAY:
+        if self.head_time < EARLIEST:
             raise HistoryError(
-                f"repository {repository}: its newest commit {head} is dated 1970-01-01, so no other date can be judged"
-                " by it: bundle an older commit of it",
+                f"repository {repository}: its newest commit {head} is dated {day_of(self.head_time)}, so no other date"
+                f" can be judged by it: {OLDER_COMMIT}",
             )
 
     @staticmethod
@@ -85,7 +97,10 @@ class History:
         lines = _git(repository, folder, "bundle", "list-heads", str(bundle)).splitlines()
         names = {name: sha for sha, name in (line.split(" ", 1) for line in lines)}
         if not names:
-            raise HistoryError(f"repository {repository}: the bundle holds no reference, so there is no history in it")
+            raise HistoryError(
+                f"repository {repository}: the bundle holds no reference, so there is no history in it:"
+                " bundle a commit, for example `git bundle create FILE HEAD`",
+            )
         if "HEAD" not in names and len(names) > 1:
             raise HistoryError(
                 f"repository {repository}: the bundle holds {len(names)} references and no HEAD:"
@@ -102,11 +117,11 @@ class History:
     def plausible(self, seconds: pa.Int64Array) -> pa.BooleanArray:
         """Which committer dates can be true.
 
-        Not the day of the epoch (what a missing date becomes), and not later than a day after the newest commit's own
+        Not before EARLIEST (a missing date becomes the epoch), and not later than a day after the newest commit's own
         date, the day being for clocks that differ: nothing that HEAD builds on was made after it. The clock of this
         machine plays no part, so that a history gives the same rows wherever and whenever it is read.
         """
-        return pc.and_(pc.greater_equal(seconds, _DAY), pc.less_equal(seconds, self.head_time + _DAY))  # pyright: ignore[reportAttributeAccessIssue]
+        return pc.and_(pc.greater_equal(seconds, EARLIEST), pc.less_equal(seconds, self.head_time + _DAY))  # pyright: ignore[reportAttributeAccessIssue]
 
     def batches(self, since: str | None = None) -> Iterator[Batch]:
         """The commits reachable from HEAD, merges included, but for those reachable from `since`."""
@@ -162,7 +177,9 @@ class History:
 
     def _batch(self, fields: list[bytes]) -> Batch:
         shas, times, authors, parents, totals = (fields[index::_FIELDS] for index in range(_FIELDS))
-        seconds = pc.cast(pa.array([time or b"0" for time in times], pa.binary()).cast(pa.string()), pa.int64())
+        # git prints any number of digits that a commit has, and nothing for what is no number at all.
+        readable = [time if 0 < len(time) <= _LONGEST_TIME else b"0" for time in times]
+        seconds = pc.cast(pa.array(readable, pa.binary()).cast(pa.string()), pa.int64())
         dated = self.plausible(seconds)
         numbers = pc.extract_regex(  # pyright: ignore[reportAttributeAccessIssue]
             pa.array([total.strip() for total in totals], pa.binary()).cast(pa.string()),
@@ -189,6 +206,15 @@ class History:
         return Batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA), digest, undated)
 
 
+def day_of(seconds: int) -> str:
+    """A date for people."""
+    # A commit may claim a year that no calendar here has.
+    try:
+        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    except (OverflowError, ValueError, OSError):
+        return f"second {seconds}"
+
+
 def _author(raw: bytes) -> str:
     # A commit may hold any bytes: those that are not UTF-8 are written out, so that different authors stay different.
     return raw.decode("utf-8", errors="backslashreplace").strip().lower()[:LONGEST_AUTHOR]
@@ -201,6 +227,9 @@ def _environment() -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "core.bigFileThreshold",
+        "GIT_CONFIG_VALUE_0": _HUGE_FILE,
         "LC_ALL": "C",
     }
 
@@ -229,5 +258,7 @@ def _failure(repository: str, command: str, complaint: bytes) -> HistoryError:
     said = complaint.decode("utf-8", errors="backslashreplace").strip().splitlines()
     reason = said[-1] if said else "no reason given"
     shallow = any("prerequisite" in line or "Could not read" in line or "shallow" in line for line in said)
-    advice = "; the history is cut off: complete it with `git fetch --unshallow` and bundle it again" if shallow else ""
-    return HistoryError(f"repository {repository}: git {command}: {reason}{advice}")
+    advice = "make the bundle anew: `git bundle create FILE HEAD`"
+    if shallow:
+        advice = "the history is cut off: complete it with `git fetch --unshallow` and bundle it again"
+    return HistoryError(f"repository {repository}: git {command}: {reason}; {advice}")

@@ -6,7 +6,6 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -68,13 +67,15 @@ def parse_bundles(documents: list[dict[str, str]]) -> list[Bundle]:
         if not _NAME.fullmatch(document["name"]) or document["name"].startswith("synthetic-"):
             raise IngestError(
                 f"repository name {document['name']!r}: use letters, digits and ._/- only, at most 100,"
-                " and leave names that begin with synthetic- to synthetic ones",
+                " and leave names that begin with synthetic- to synthetic ones: `--repo NAME=PATH` gives it another",
             )
         bundles.append(Bundle(document["name"], document["uri"], digest))
     names = [bundle.name for bundle in bundles]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise IngestError(f"repositories {', '.join(twice)} are given twice: give each a name of its own")
+        raise IngestError(
+            f"repositories {', '.join(twice)} are given twice: give each a name of its own: `--repo NAME=PATH`"
+        )
     return bundles
 
 
@@ -145,7 +146,7 @@ class _Bundles:
         return bundle.name not in known or known[bundle.name].source != bundle.digest
 
     def _read(self, bundle: Bundle, before: Recorded | None) -> _Reading | None:
-        from lakehouse.history import History
+        from lakehouse.history import OLDER_COMMIT, History, day_of
 
         folder = self._scratch / f"{len(self._readings):03d}"
         folder.mkdir()
@@ -158,14 +159,14 @@ class _Bundles:
         if history.head_time > time.time() + _DAY:
             raise IngestError(
                 f"repository {bundle.name}: its newest commit {history.head} is dated"
-                f" {_day(history.head_time)}, this machine's clock says {_day(int(time.time()))}:"
-                " set the clock, or bundle an older commit of it",
+                f" {day_of(history.head_time)}, this machine's clock says {day_of(int(time.time()))}:"
+                f" set the clock, or {OLDER_COMMIT}",
             )
         if before is not None and not history.descends_from(before.head):
             raise RewrittenHistoryError(
                 f"repository {bundle.name}: its history was rewritten: commit {before.head}, up to which it was"
                 f" ingested, is not part of the history of {history.head}. Nothing was ingested; if the new history"
-                " is the right one, give it another name",
+                " is the right one, give it another name: `--repo NAME=PATH`",
             )
         rows: list[pa.RecordBatch] = []
         digest = count = undated = 0
@@ -178,7 +179,7 @@ class _Bundles:
         if undated:
             print(
                 f"ingest: {bundle.name}: {undated:,} of {count:,} commits carry a date that cannot be true"
-                " (1970-01-01, or after the newest commit's own): they are kept without one, outside every window",
+                " (before 1972, or after the newest commit's own): they are kept without one, outside every window",
                 flush=True,
             )
         return _Reading(bundle.name, bundle.digest, history.head, rows, digest % (1 << 256))
@@ -242,7 +243,10 @@ def _append_missing(source: _Source) -> Table:
             continue
         print(f"ingest: {rows.num_rows:,} commits of {len(entries)} repositories appended to {COMMITS}", flush=True)
         return table
-    raise IngestError(f"table {COMMITS}: {_ATTEMPTS} times in a row another ingest was faster; run it again")
+    raise IngestError(
+        f"table {COMMITS}: {_ATTEMPTS} times in a row another ingest was faster:"
+        " `cargo xtask recipe train-deploy` tries again",
+    )
 
 
 def _fetch(bundle: Bundle, file: Path) -> None:
@@ -253,17 +257,18 @@ def _fetch(bundle: Bundle, file: Path) -> None:
                 digest.update(chunk)
                 local.write(chunk)
     except (OSError, ValueError) as error:
-        raise IngestError(f"repository {bundle.name}: its bundle {bundle.uri} cannot be read: {error}") from error
+        raise IngestError(
+            f"repository {bundle.name}: its bundle {bundle.uri} cannot be read: {error}: {_anew(bundle)}"
+        ) from error
     if digest.hexdigest() != bundle.digest:
         raise IngestError(
             f"repository {bundle.name}: its bundle {bundle.uri} has SHA-256 {digest.hexdigest()},"
-            f" expected {bundle.digest}: upload it again",
+            f" expected {bundle.digest}: {_anew(bundle)}",
         )
 
 
-def _day(seconds: int) -> str:
-    # A commit may claim a year that no calendar here has.
-    try:
-        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
-    except (OverflowError, ValueError, OSError):
-        return f"second {seconds}"
+def _anew(bundle: Bundle) -> str:
+    scheme, _, path = bundle.uri.rpartition("://")
+    if scheme == "file":
+        return f"`rm -f {path}`, then the same `cargo xtask recipe` again bundles it anew"
+    return "upload it again"

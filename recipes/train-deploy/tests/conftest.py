@@ -78,6 +78,20 @@ class Repository:
         self.git("commit", "-q", "--allow-empty", "-m", f"c{self._count}", env={**env, "GIT_AUTHOR_EMAIL": email})
         return self.git("rev-parse", "HEAD")
 
+    def chain(self, *commits: bytes) -> str:
+        """One commit upon the other from HEAD, each with these bytes from `author` on; the last one's name."""
+        tree, head = self.git("rev-parse", "HEAD^{tree}", "HEAD").split()
+        for commit in commits:
+            raw = b"tree %s\nparent %s\n%s" % (tree.encode(), head.encode(), commit)
+            head = self.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=raw)
+        self.git("update-ref", "refs/heads/main", head)
+        return head
+
+    def dated(self, *dates: str) -> str:
+        """One commit upon the other with these committer dates as they stand; the last one's name."""
+        who = b"author X <x@x> 4102444800 +0000\ncommitter X <x@x> %s\n\nm\n"
+        return self.chain(*(who % date.encode() for date in dates))
+
     def bundle(self, path: Path, *revisions: str) -> dict[str, str]:
         """A bundle as the pipeline's parameter names it; the file's name is the repository's."""
         self.git("bundle", "create", "-q", str(path), *(revisions or ("HEAD",)))

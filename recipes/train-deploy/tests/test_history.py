@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse import history
-from lakehouse.history import History, HistoryError
+from lakehouse.history import EARLIEST, History, HistoryError
 from lakehouse.rows import set_digest
 from tests.conftest import DAY, MONDAY, Repository
 
@@ -86,42 +87,57 @@ def test_a_set_has_one_digest_in_any_order() -> None:
 
 def test_bytes_that_are_not_utf8_keep_authors_apart(repository: Make, tmp_path: Path) -> None:
     made = repository("r")
+    # A path, two authors' names and addresses, and messages.
+    with open(os.fsencode(made.folder) + b"/\xe9", "wb") as file:
+        file.write(b"x\n")
     made.commit(MONDAY)
-    tree = made.git("rev-parse", "HEAD^{tree}")
-    head = made.git("rev-parse", "HEAD")
-    for index, byte in enumerate((b"\xe9", b"\xe8")):
-        raw = b"tree %s\nparent %s\nauthor X <%s@x> %d +0000\ncommitter X <x@x> %d +0000\n\n\xff\x00\n" % (
-            *(tree.encode(), head.encode(), byte),
-            *(MONDAY + index, MONDAY + index),
+    for byte in (b"\xe9", b"\xe8"):
+        made.chain(
+            b"author %s <%s@x> %d +0000\ncommitter X <x@x> %d +0000\n\n\xff\x00\n" % (byte, byte, MONDAY, MONDAY)
         )
-        head = made.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=raw)
-    made.git("update-ref", "refs/heads/main", head)
     made.bundle(tmp_path / "r.bundle")
     rows, _, _ = read(tmp_path / "r.bundle", tmp_path)
     assert {row["author"] for row in rows} == {"a@example.org", "\\xe9@x", "\\xe8@x"}
+    assert [row["files_changed"] for row in rows] == [0, 0, 2]
 
 
 def test_dates_that_cannot_be_true_are_kept_without_one(repository: Make, tmp_path: Path) -> None:
+    believed = {
+        "0 +0000": False,
+        "86400 +0000": False,
+        f"{EARLIEST - 1} +0000": False,
+        f"{EARLIEST} +0000": True,
+        # Clocks differ: half a day after HEAD is believed.
+        f"{MONDAY + DAY // 2} +0000": True,
+        f"{MONDAY + DAY + 1} +0000": False,
+        "4102444800 +0000": False,  # 2100
+        "9223372036854775807 +0000": False,
+        "99999999999999999999999 +0000": False,
+        "-5 +0000": False,
+        "yesterday": False,
+    }
     made = repository("r")
-    made.commit(0)
-    made.commit(4_102_444_800)  # 2100
-    made.commit(MONDAY + DAY // 2)  # clocks differ: half a day after HEAD is believed
     made.commit(MONDAY)
+    made.dated(*believed, f"{MONDAY} +0000")
     made.bundle(tmp_path / "r.bundle")
     rows, _, undated = read(tmp_path / "r.bundle", tmp_path)
-    assert undated == 2
-    assert [row["committed_at"] is None for row in rows] == [False, False, True, True]
+    found = [row["committed_at"] is not None for row in reversed(rows)]
+    assert dict(zip(believed, found[1:-1], strict=True)) == believed
+    assert (found[0], found[-1], undated) == (True, True, found.count(False))
 
 
-def test_a_huge_file_costs_no_diff(repository: Make, tmp_path: Path) -> None:
+def test_a_huge_file_costs_no_diff(repository: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = repository("r")
-    with (made.folder / "huge").open("wb") as file:
-        file.write(b"\0" * (64 << 20))
-    made.commit(MONDAY)
+    made.commit(MONDAY, name="huge", lines=1 << 20)
+    made.commit(MONDAY + 1, name="huge", lines=(1 << 20) + 1)
     made.bundle(tmp_path / "r.bundle")
-    rows, _, _ = read(tmp_path / "r.bundle", tmp_path)
-    # Binary: git counts the file and no lines.
-    assert (rows[0]["files_changed"], rows[0]["insertions"]) == (2, 1)
+    whole, _, _ = read(tmp_path / "r.bundle", tmp_path)
+    assert [row["insertions"] for row in whole] == [1, 1 << 20]
+    monkeypatch.setattr(history, "_HUGE_FILE", "1m")
+    (tmp_path / "again").mkdir()
+    rows, _, _ = read(tmp_path / "r.bundle", tmp_path / "again")
+    # The file counts, its lines do not: git never had them in memory.
+    assert [(row["files_changed"], row["insertions"]) for row in rows] == [(1, 0), (1, 0)]
 
 
 def shallow(made: Repository, path: Path) -> None:
@@ -163,16 +179,22 @@ def epoch_head(made: Repository, path: Path) -> None:
     made.bundle(path)
 
 
+def head_of_1971(made: Repository, path: Path) -> None:
+    made.commit(EARLIEST - 1)
+    made.bundle(path)
+
+
 @pytest.mark.parametrize(
     ("write", "expected"),
     [
-        (no_bundle, "repository r: git bundle: "),
-        (empty_file, "repository r: git bundle: "),
-        (cut_off, "repository r: git bundle: "),
+        (no_bundle, "does not look like a v2 or v3 bundle file; make the bundle anew: `git bundle create FILE HEAD`"),
+        (empty_file, "does not look like a v2 or v3 bundle file; make the bundle anew: `git bundle create FILE HEAD`"),
+        (cut_off, "; make the bundle anew: `git bundle create FILE HEAD`"),
         (two_branches, "holds 2 references and no HEAD"),
         (since_a_commit, "complete it with `git fetch --unshallow`"),
         (shallow, "complete it with `git fetch --unshallow`"),
-        (epoch_head, "is dated 1970-01-01"),
+        (epoch_head, "is dated 1970-01-01, so no other date can be judged by it: `git tag well-dated COMMIT`"),
+        (head_of_1971, "is dated 1971-12-31"),
     ],
 )
 def test_bad_bundles_say_what_to_do(
@@ -182,6 +204,7 @@ def test_bad_bundles_say_what_to_do(
     write(repository("r"), path)
     with pytest.raises(HistoryError) as refused:
         read(path, tmp_path)
+    assert str(refused.value).startswith("repository r: ")
     assert expected in str(refused.value)
 
 

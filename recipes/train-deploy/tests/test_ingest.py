@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from features.days import Commits, repository_days
 from lakehouse import commits, generation, ingest, synthetic
 from lakehouse.catalog import COMMITS, CatalogError, open_catalog
 from lakehouse.history import HistoryError
@@ -100,12 +105,13 @@ def test_one_bad_repository_appends_none(repository: Make, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"digest": "0" * 64}, "expected 0000"),
+        ({"digest": "0" * 64}, "expected 0000.*: `rm -f /.*/r.bundle`, then the same `cargo xtask recipe` again"),
         ({"digest": "short"}, "is not a SHA-256"),
-        ({"uri": "file:///nowhere/r.bundle"}, "cannot be read"),
+        ({"uri": "file:///nowhere/r.bundle"}, "cannot be read: .*: `rm -f /nowhere/r.bundle`"),
         ({"uri": "carrier-pigeon://r"}, "cannot be read"),
         ({"name": "synthetic-1/0"}, "leave names that begin with synthetic- to synthetic ones"),
         ({"name": "../r"}, "use letters, digits"),
+        ({"name": "caf\u00e9 \ufffd"}, "use letters, digits .*`--repo NAME=PATH` gives it another"),
         ({"extra": "x"}, "must have exactly name, uri and digest"),
     ],
 )
@@ -126,9 +132,31 @@ def test_a_repository_given_twice_is_refused() -> None:
 @pytest.mark.usefixtures("lakehouse")
 def test_a_newest_commit_from_the_future_is_refused(repository: Make, tmp_path: Path) -> None:
     made = repository("r")
+    made.commit(MONDAY)
+    made.git("tag", "well-dated")
     made.commit(4_102_444_800)
-    with pytest.raises(IngestError, match="is dated 2100-01-01, this machine's clock says"):
+    with pytest.raises(IngestError, match=r"is dated 2100-01-01, this machine's clock says .* `--ref well-dated`"):
         run([made.bundle(tmp_path / "r.bundle")], tmp_path)
+    assert commits.recorded(commits.load(open_catalog())) == {}
+    # As it is told to.
+    assert run([made.bundle(tmp_path / "r.bundle", "well-dated")], tmp_path).rows == 1
+
+
+@pytest.mark.usefixtures("lakehouse")
+def test_dates_that_cannot_be_true_are_told_and_are_in_no_week(
+    repository: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = repository("r")
+    for day in range(0, 28, 7):
+        made.commit(MONDAY + day * DAY)
+    made.dated("0 +0000", "4102444800 +0000", f"{MONDAY + 28 * DAY} +0000")
+    assert run([made.bundle(tmp_path / "r.bundle")], tmp_path).rows == 7
+    assert "r: 2 of 7 commits carry a date that cannot be true (before 1972, or after" in capsys.readouterr().out
+    dated = Commits.of(open_catalog().load_table(COMMITS).scan().to_arrow())
+    (days,) = repository_days(dated, dated.cutoff)
+    # From the day after the first believable commit to the Monday of the last.
+    assert (days.first, len(days.commits)) == (MONDAY // DAY + 1, 28)
+    assert days.commits[6::7].tolist() == [1, 1, 1, 0]
 
 
 @pytest.mark.usefixtures("lakehouse")
@@ -137,15 +165,6 @@ def test_others_ingests_do_not_move_a_snapshot() -> None:
     other = ingest_synthetic(synthetic.Spec(seed=2, repositories=2, years=1, commits=300))
     assert ingest_synthetic(SPEC) == first
     assert other.snapshot_id != first.snapshot_id
-
-
-@pytest.mark.usefixtures("lakehouse")
-def test_other_columns_are_named() -> None:
-    catalog = open_catalog()
-    catalog.create_namespace("abukix")
-    catalog.create_table(COMMITS, pa.schema([pa.field("repository", pa.string())]))
-    with pytest.raises(commits.SchemaError, match=r"has other columns than this recipe writes: .*'sha'"):
-        ingest_synthetic(SPEC)
 
 
 def test_no_catalog_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,25 +190,48 @@ def test_a_crash_before_the_commit_leaves_nothing(monkeypatch: pytest.MonkeyPatc
     assert open_catalog().load_table(COMMITS).scan().to_arrow().num_rows == done.rows
 
 
-def test_concurrent_ingests_add_up(lakehouse: Path) -> None:
-    """Four processes at once into a catalog that none of them has seen: two of one spec, two of others."""
-    program = (
-        "import sys; from lakehouse.ingest import ingest_synthetic; from lakehouse.synthetic import Spec;"
-        " print(ingest_synthetic(Spec(int(sys.argv[1]), 2, 1, 300)).snapshot_id)"
-    )
-    command = [sys.executable, "-c", program]
-    processes = [
-        subprocess.Popen([*command, seed], cwd=RECIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for seed in ("1", "1", "2", "3")
-    ]
-    told = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, told
+def keys() -> list[tuple[str, str]]:
+    """Each row's repository and commit."""
     rows = open_catalog().load_table(COMMITS).scan().to_arrow()
-    keys = list(zip(rows["repository"].to_pylist(), rows["sha"].to_pylist(), strict=True))
-    assert len(keys) == len(set(keys))
-    assert len(set(rows["repository"].to_pylist())) == 6
-    assert told[0][0].splitlines()[-1] == told[1][0].splitlines()[-1]
-    assert lakehouse.is_dir()
+    return sorted(zip(rows["repository"].to_pylist(), rows["sha"].to_pylist(), strict=True))
+
+
+@pytest.mark.usefixtures("lakehouse")
+def test_concurrent_ingests_add_up() -> None:
+    """Four at once into a catalog that none of them has seen, each on connections of its own: two of one spec."""
+    specs = [SPEC, SPEC, replace(SPEC, seed=2), replace(SPEC, seed=3)]
+    together = threading.Barrier(len(specs))
+
+    def one(spec: synthetic.Spec) -> ingest.Ingested:
+        together.wait(60)
+        return ingest_synthetic(spec)
+
+    with ThreadPoolExecutor(len(specs)) as pool:
+        done = list(pool.map(one, specs))
+    assert done[0] == done[1]
+    assert len(keys()) == len(set(keys())) == sum(each.rows for each in done[1:])
+    assert len({repository for repository, _ in keys()}) == 6
+
+
+@pytest.mark.parametrize("winner", [SPEC, replace(SPEC, seed=2)], ids=["the-same", "another"])
+@pytest.mark.usefixtures("lakehouse")
+def test_who_loses_the_race_for_a_commit_looks_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], winner: synthetic.Spec
+) -> None:
+    """Another ingest commits after this one has read the table, and before it appends."""
+    append = commits.append
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(commits, "append", append)
+        ingest_synthetic(winner)
+        append(*arguments)
+
+    monkeypatch.setattr(commits, "append", late)
+    done = ingest_synthetic(SPEC)
+    assert "another ingest was faster; looking at abukix.commits again" in capsys.readouterr().out
+    assert len(keys()) == len(set(keys())) == done.rows + (0 if winner == SPEC else ingest_synthetic(winner).rows)
+    assert snapshots() == (1 if winner == SPEC else 2)
+    assert ingest_synthetic(SPEC) == done
 
 
 def test_a_spec_gives_the_same_rows_in_every_process() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,17 +75,19 @@ def result(experiment: Document) -> Best | None:
     # With a goal, Restarting may stay True behind Succeeded: only these two types tell.
     failure = _condition(experiment, "Failed")
     name = f"Experiment {experiment['metadata']['namespace']}/{experiment['metadata']['name']}"
+    describe = (
+        "`kubectl --kubeconfig .basecamp/kubeconfig describe experiment"
+        f" -n {experiment['metadata']['namespace']} {experiment['metadata']['name']}`"
+    )
     if failure is not None:
-        raise ExperimentError(
-            f"{name} failed: {failure.get('message') or failure.get('reason')}:"
-            f" `kubectl --kubeconfig .basecamp/kubeconfig describe experiment -n {experiment['metadata']['namespace']}"
-            f" {experiment['metadata']['name']}`",
-        )
+        raise ExperimentError(f"{name} failed: {failure.get('message') or failure.get('reason')}: {describe}")
     if _condition(experiment, "Succeeded") is None:
         return None
     best = _best(experiment)
     if best is None:
-        raise ExperimentError(f"{name} succeeded and names no best trial with a finite mae and both parameters")
+        raise ExperimentError(
+            f"{name} succeeded and names no best trial with a finite mae and both parameters: {describe}",
+        )
     return best
 
 
@@ -102,12 +105,13 @@ def _best(experiment: Document) -> Best | None:
     metrics = {item["name"]: item for item in (optimal.get("observation") or {}).get("metrics") or []}
     try:
         # A minimised objective goes by its smallest reading.
-        return Best(
+        best = Best(
             trial=optimal["bestTrialName"],
             learning_rate=float(values["learning_rate"]),
             batch_size=int(float(values["batch_size"])),
             mae=float(metrics["mae"]["min"]),
             trials=status.get("trialsSucceeded") or 0,
         )
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
+    return best if math.isfinite(best.mae) and math.isfinite(best.learning_rate) else None
