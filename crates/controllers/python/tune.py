@@ -39,6 +39,8 @@ def run(experiment: Experiment) -> int:
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     # A head that is gone does not come back as the same one: fail soon, so that the controller runs this again.
     os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
+    # Ray imports MLflow where it finds it, only to count callbacks of a kind that is not used here.
+    sys.modules["mlflow"] = None  # pyright: ignore[reportArgumentType]
     from tuner.study import carry_out
 
     # It reports, at length, the absence of the result files turned off above.
