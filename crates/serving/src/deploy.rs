@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use resources::cluster_serving_runtime::ClusterServingRuntime;
 use resources::http_route::HttpRoute;
 use resources::inference_service::{InferenceService, ModelFormat, TransitionStatus};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::apply::{Action, Change, apply};
@@ -23,6 +24,8 @@ const SETTLE: Duration = Duration::from_secs(4);
 const DOUBT: Duration = Duration::from_secs(20);
 /// How long golden answers may differ when nothing was changed: there is nothing under way that could mend them.
 const UNCHANGED_WINDOW: Duration = Duration::from_secs(15);
+/// What has been applied and is not there.
+const DELETED: &str = "somebody deleted it meanwhile";
 /// Between two tries of the golden requests; HTTP offers nothing to watch.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -98,6 +101,32 @@ pub async fn deploy(
     let service_object = Object::of::<InferenceService>(Some(&deployment.namespace), &deployment.name);
     let route_object = Object::of::<HttpRoute>(Some(&deployment.namespace), &deployment.name);
     let endpoint = infer_url(serving_url, &deployment.name);
+
+    let patience = Patience {
+        since,
+        deadline,
+        doubt: Duration::ZERO,
+    };
+    let told = |seen: &str| tell(waiting(&service_object, seen));
+    gone(
+        client,
+        &services,
+        observed.service.as_ref(),
+        &service_object,
+        patience,
+        told,
+    )
+    .await?;
+    let told = |seen: &str| tell(waiting(&route_object, seen));
+    gone(
+        client,
+        &routes,
+        observed.route.as_ref(),
+        &route_object,
+        patience,
+        told,
+    )
+    .await?;
 
     let mut changes: Vec<Change> = Vec::new();
     let mut route_generation = 0;
@@ -178,6 +207,28 @@ fn waiting(object: &Object, seen: &str) -> Progress {
     }
 }
 
+/// Waits out a deletion that is under way: what is applied to such an object goes with it.
+async fn gone<K>(
+    client: &Client,
+    api: &Api<K>,
+    found: Option<&K>,
+    object: &Object,
+    patience: Patience,
+    tell: impl FnMut(&str),
+) -> Result<(), ServingError>
+where
+    K: Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let Some(going) = found.filter(|found| found.meta().deletion_timestamp.is_some()) else {
+        return Ok(());
+    };
+    let judge = |now: Option<&K>| match now {
+        Some(now) if now.uid() == going.uid() => Verdict::NotYet("it is being deleted".to_owned()),
+        _ => Verdict::Holds,
+    };
+    until(client, api.clone(), object, patience, judge, tell).await
+}
+
 /// Asks until all is answered as recorded: after a change the version before may still answer for a moment.
 async fn verified(golden: &Golden, endpoint: &str, end: Instant) -> Result<(), crate::golden::GoldenError> {
     loop {
@@ -228,7 +279,7 @@ async fn model_format(client: &Client, runtime: &str) -> Result<ModelFormat, Ser
 /// Deployment behind.
 fn service_verdict(service: Option<&InferenceService>) -> Verdict {
     let Some(service) = service else {
-        return Verdict::NotYet("absent".to_owned());
+        return Verdict::Never(DELETED.to_owned());
     };
     let Some(status) = &service.status else {
         return Verdict::NotYet("no status yet".to_owned());
@@ -267,7 +318,7 @@ fn service_verdict(service: Option<&InferenceService>) -> Verdict {
 
 fn route_verdict(route: Option<&HttpRoute>, generation: i64) -> Verdict {
     let Some(route) = route else {
-        return Verdict::NotYet("absent".to_owned());
+        return Verdict::Never(DELETED.to_owned());
     };
     let Some(status) = &route.status else {
         return Verdict::NotYet(format!(
@@ -347,7 +398,7 @@ mod tests {
         object["status"] = rest["status"].clone();
         let service: InferenceService = serde_json::from_value(object).unwrap();
         assert_eq!(service_verdict(Some(&service)), expected);
-        assert_eq!(service_verdict(None), Verdict::NotYet("absent".into()));
+        assert_eq!(service_verdict(None), Verdict::Never(DELETED.into()));
     }
 
     #[rstest]

@@ -50,10 +50,16 @@ impl Observed {
         annotations.get(MODEL_VERSION_ANNOTATION).map(String::as_str)
     }
 
-    /// Whether the InferenceService is ready.
+    /// Whether the InferenceService is ready, and stays.
     pub fn ready(&self) -> bool {
         let status = self.service.as_ref().and_then(|service| service.status.as_ref());
-        status.is_some_and(|status| status.holds("Ready"))
+        !self.is_going() && status.is_some_and(|status| status.holds("Ready"))
+    }
+
+    /// Whether the InferenceService is being deleted.
+    pub fn is_going(&self) -> bool {
+        let service = self.service.as_ref();
+        service.is_some_and(|service| service.metadata.deletion_timestamp.is_some())
     }
 
     /// The Services that answer, each with its weight.

@@ -4,14 +4,14 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use axum::{Json, Router};
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, Resource, ResourceExt};
 use resource_api::ResourceApi;
 use resources::{ClusterServingRuntime, HttpRoute, InferenceService};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use serving::{Action, Deployed, Deployment, Golden, ServingError, connect, deploy, observe};
+use serving::{Action, Deployed, Deployment, Golden, Progress, ServingError, connect, deploy, observe};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -100,6 +100,14 @@ impl Rung {
     }
 
     async fn deploy(&self, version: u32) -> Result<Deployed, ServingError> {
+        self.deploy_telling(version, drop).await
+    }
+
+    async fn deploy_telling(
+        &self,
+        version: u32,
+        tell: impl FnMut(Progress),
+    ) -> Result<Deployed, ServingError> {
         let asked = Deployment {
             name: "m".into(),
             namespace: "serving".into(),
@@ -115,7 +123,7 @@ impl Rung {
             &self.serving_url,
             &golden,
             timeout,
-            drop,
+            tell,
         ))
         .await
     }
@@ -177,6 +185,42 @@ async fn a_field_changed_by_hand_is_set_right_and_a_field_of_another_is_left() {
     assert_eq!(service.annotations()["example.org/owner"], "ada");
     let model = service.spec.predictor.model.unwrap();
     assert_eq!(model.storage_uri.as_deref(), Some("file:///models/1"));
+}
+
+/// A controller's finalizer keeps an object for as long as its servers take to end.
+#[tokio::test]
+async fn a_deletion_that_is_under_way_is_waited_out_and_the_service_is_made_anew() {
+    let rung = rung().await;
+    rung.deploy(1).await.unwrap();
+    let services = rung.api::<InferenceService>();
+    let hold = |finalizers: Value| Patch::Merge(json!({ "metadata": { "finalizers": finalizers } }));
+    let params = PatchParams::default();
+    services
+        .patch("m", &params, &hold(json!(["example.org/held"])))
+        .await
+        .unwrap();
+    services.delete("m", &DeleteParams::default()).await.unwrap();
+    assert!(!observe(&rung.client, "serving", "m").await.unwrap().ready());
+
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let released = async {
+        assert_eq!(
+            told.await.unwrap(),
+            "waiting for InferenceService serving/m: it is being deleted"
+        );
+        services.patch("m", &params, &hold(json!(null))).await.unwrap();
+        rung.play::<InferenceService>(json!({"conditions": [{"type": "Ready", "status": "True"}]}));
+    };
+    let mut tell = Some(tell);
+    let deployed = rung.deploy_telling(1, |progress| {
+        if let Some(tell) = tell.take() {
+            tell.send(progress.to_string()).unwrap();
+        }
+    });
+    let (deployed, ()) = tokio::join!(deployed, released);
+    assert_eq!(actions(&deployed.unwrap()), [Action::Created, Action::Unchanged]);
+    let observed = observe(&rung.client, "serving", "m").await.unwrap();
+    assert!(observed.ready() && !observed.is_going());
 }
 
 #[tokio::test]
