@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -201,7 +202,7 @@ pub(crate) struct RunArguments {
     pub(crate) name: String,
     /// Repository to learn from, as PATH or NAME=PATH; may be given several times [default: synthetic data]
     #[arg(long = "repo", value_name = "PATH")]
-    pub(crate) repositories: Vec<String>,
+    pub(crate) repositories: Vec<OsString>,
     /// Branch or tag of the repositories to read [default: HEAD]
     #[arg(long = "ref", value_name = "REF", requires = "repositories")]
     pub(crate) reference: Option<String>,

@@ -1,5 +1,6 @@
 //! Carries out what scenarios ask for, with what `pipeline plan`, `pipeline run`, `down` and `up` do.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,7 +58,7 @@ impl<'a> GateStage<'a> {
         let parameters = setting.parameters.iter();
         Ok(RunArguments {
             name: name.display().to_string(),
-            repositories,
+            repositories: repositories.into_iter().map(OsString::from).collect(),
             reference: None,
             parameters: parameters
                 .map(|(name, value)| format!("{name}={value}"))

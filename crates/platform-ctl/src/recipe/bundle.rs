@@ -1,16 +1,21 @@
 //! Repositories as git bundles in the artifact store, one for each head commit.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 use url::Url;
 
-use super::git::{command, git};
+use super::git::{command, complaint, git};
 use crate::failure::Failure;
+
+const ABSENT: &str = "there is no such folder";
 
 /// A repository as a pipeline takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,8 +29,10 @@ pub(super) struct Bundle {
 }
 
 /// Bundles each repository (`PATH` or `NAME=PATH`) at `reference`, or at HEAD, below the artifact root.
+///
+/// None is bundled where one cannot be.
 pub(super) fn bundles(
-    repositories: &[String],
+    repositories: &[OsString],
     reference: Option<&str>,
     artifacts: &str,
 ) -> Result<Vec<Bundle>, Failure> {
@@ -33,6 +40,7 @@ pub(super) fn bundles(
     let mut found = Vec::new();
     for given in repositories {
         let repository = Repository::open(given)?;
+        let head = repository.head(reference)?;
         if let Some(other) = paths.insert(repository.name.clone(), repository.path.clone()) {
             return Err(Failure::usage(format!(
                 "two repositories are called {}: {} and {}",
@@ -42,9 +50,42 @@ pub(super) fn bundles(
             ))
             .next(format!("`--repo OTHER={}`", repository.path.display())));
         }
-        found.push(repository.bundle(reference, artifacts)?);
+        found.push((repository, head));
     }
-    Ok(found)
+    found
+        .iter()
+        .map(|(repository, head)| repository.bundle(head, artifacts))
+        .collect()
+}
+
+/// `NAME=PATH`, or a path alone.
+fn named(given: &OsStr) -> (Option<&str>, PathBuf) {
+    let bytes = given.as_bytes();
+    let parts = bytes.iter().position(|&byte| byte == b'=').and_then(|at| {
+        let name = std::str::from_utf8(&bytes[..at]).ok()?;
+        Some((name, &bytes[at + 1..]))
+    });
+    match parts {
+        Some((name, path)) if !name.is_empty() && !name.contains('/') => {
+            (Some(name), PathBuf::from(OsStr::from_bytes(path)))
+        }
+        _ => (None, PathBuf::from(given)),
+    }
+}
+
+/// What to type where git, or the system, refuses to read a repository there.
+fn way_on(complaint: &str, path: &Path) -> String {
+    let path = path.display();
+    // Older versions of git call it unsafe.
+    if complaint.contains("dubious ownership") || complaint.contains("unsafe repository") {
+        format!("`git config --global --add safe.directory {path}`, where its owner is to be trusted")
+    } else if complaint.contains("not a git repository") || complaint == ABSENT {
+        "`git clone URL WORKING_COPY`, and give that".to_owned()
+    } else if complaint.contains("os error") {
+        format!("`ls -ld {path}`")
+    } else {
+        format!("`git -C {path} fsck`")
+    }
 }
 
 struct Repository {
@@ -53,46 +94,42 @@ struct Repository {
 }
 
 impl Repository {
-    fn open(given: &str) -> Result<Self, Failure> {
-        let (name, path) = match given.split_once('=') {
-            Some((name, path)) if !name.is_empty() && !name.contains('/') => (Some(name), path),
-            _ => (None, given),
-        };
-        let path = PathBuf::from(path);
+    fn open(given: &OsStr) -> Result<Self, Failure> {
+        let (name, path) = named(given);
         let refusal = |what: &str| Failure::usage(format!("repository {}: {what}", path.display()));
-        match fs::read_dir(&path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(refusal("there is no such folder"));
-            }
-            Err(error) => return Err(refusal(&error.to_string())),
-        }
+        let unreadable = |complaint: String| refusal(&complaint).next(way_on(&complaint, &path));
+        fs::read_dir(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => unreadable(ABSENT.to_owned()),
+            _ => unreadable(error.to_string()),
+        })?;
         let is = |question: &str| git(&path, &["rev-parse", question]).map(|answer| answer == "true");
-        if is("--is-bare-repository").map_err(|complaint| refusal(&complaint))? {
+        if is("--is-bare-repository").map_err(unreadable)? {
             return Err(refusal("it is bare").next(format!(
                 "`git clone {} WORKING_COPY`, and give that",
                 path.display()
             )));
         }
-        if is("--is-shallow-repository").map_err(|complaint| refusal(&complaint))? {
+        if is("--is-shallow-repository").map_err(unreadable)? {
             return Err(refusal("it is shallow: its history is cut off")
                 .next(format!("`git -C {} fetch --unshallow`", path.display())));
         }
-        let top = git(&path, &["rev-parse", "--show-toplevel"]).map_err(|complaint| refusal(&complaint))?;
-        let top = PathBuf::from(top);
-        let name = match (name, top.file_name()) {
+        let top = git(&path, &["rev-parse", "--show-toplevel"]).map_err(unreadable)?;
+        let name = match (name, Path::new(&top).file_name().and_then(OsStr::to_str)) {
             (Some(name), _) => name.to_owned(),
-            (None, Some(name)) => name.to_string_lossy().into_owned(),
+            // Where git's answer is no UTF-8, its place is taken by this character.
+            (None, Some(name)) if !name.contains(char::REPLACEMENT_CHARACTER) => name.to_owned(),
+            (None, Some(_)) => {
+                return Err(refusal("its folder's name is not UTF-8").next("`--repo NAME=PATH`"));
+            }
             (None, None) => return Err(refusal("it has no name").next("`--repo NAME=PATH`")),
         };
         Ok(Self { name, path })
     }
 
-    fn bundle(&self, reference: Option<&str>, artifacts: &str) -> Result<Bundle, Failure> {
-        let head = self.head(reference)?;
+    fn bundle(&self, head: &Head, artifacts: &str) -> Result<Bundle, Failure> {
         let uri = format!("{artifacts}/repositories/{}.bundle", head.object);
         let bundle = local(artifacts)?.join(format!("repositories/{}.bundle", head.object));
-        let digest = self.store(&bundle, &head)?;
+        let digest = self.store(&bundle, head)?;
         Ok(Bundle {
             name: self.name.clone(),
             uri,
@@ -103,12 +140,21 @@ impl Repository {
     fn head(&self, reference: Option<&str>) -> Result<Head, Failure> {
         let refusal = |what: String| Failure::usage(format!("repository {}: {what}", self.path.display()));
         let Some(reference) = reference else {
-            return git(&self.path, &["rev-parse", "--quiet", "--verify", "HEAD^{commit}"])
-                .map(|object| Head {
+            let verified = |what| git(&self.path, &["rev-parse", "--quiet", "--verify", what]);
+            return match (verified("HEAD^{commit}"), verified("HEAD")) {
+                (Ok(object), _) => Ok(Head {
                     reference: "HEAD".to_owned(),
                     object,
-                })
-                .map_err(|_| refusal("it is empty: no commit has been made".to_owned()));
+                }),
+                (Err(_), Ok(object)) => Err(refusal(format!("its newest commit {object} cannot be read"))
+                    .next(format!("`git -C {} fsck`", self.path.display()))),
+                (Err(_), Err(_)) => Err(refusal("it is empty: no commit has been made".to_owned()).next(
+                    format!(
+                        "`git -C {} pull`, or `--ref BRANCH` where another branch has commits",
+                        self.path.display()
+                    ),
+                )),
+            };
         };
         let is_commit = [
             "rev-parse",
@@ -118,7 +164,8 @@ impl Repository {
         ];
         // git would take what begins with a hyphen for an option.
         if reference.starts_with('-') || git(&self.path, &is_commit).is_err() {
-            return Err(refusal(format!("it has no {reference}")));
+            return Err(refusal(format!("it has no {reference}"))
+                .next(format!("`git -C {} branch --all`", self.path.display())));
         }
         let object = git(&self.path, &["rev-parse", "--verify", reference]).map_err(&refusal)?;
         // A bundle names what it ends in, and a commit's number is no name.
@@ -152,28 +199,31 @@ impl Repository {
             self.make(bundle, head).map_err(failed)?;
         }
         let digest = sha256(bundle).map_err(failed)?;
-        let write = |mut unfinished: File| {
-            unfinished.write_all(digest.as_bytes())?;
-            Ok(())
-        };
-        whole(&recorded, write).map_err(failed)?;
+        let write = |mut unfinished: File| unfinished.write_all(digest.as_bytes());
+        whole(&recorded, write)
+            .and_then(|written| Ok(written.persist(&recorded)?))
+            .map_err(failed)?;
         Ok(digest)
     }
 
     fn make(&self, bundle: &Path, head: &Head) -> io::Result<()> {
         eprintln!("repository {}: bundling {}", self.name, head.reference);
-        whole(bundle, |unfinished| {
+        let made = whole(bundle, |unfinished| {
             // Through a pipe, because git would put a lock file of its own beside a file that it is to write.
             let made = command(&self.path)
                 .args(["bundle", "create", "--quiet", "-", &head.reference])
                 .stdout(unfinished.try_clone()?)
                 .output()?;
             if !made.status.success() {
-                let complaint = String::from_utf8_lossy(&made.stderr);
-                return Err(io::Error::other(complaint.trim().to_owned()));
+                return Err(io::Error::other(complaint(&made.stderr)));
             }
             ends_in(&unfinished, &head.object)
-        })
+        })?;
+        match made.persist_noclobber(bundle) {
+            // Somebody else has made it meanwhile, and may have told its digest: git's bytes differ from time to time.
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -201,15 +251,14 @@ fn ends_in(bundle: &File, object: &str) -> io::Result<()> {
     ))
 }
 
-/// Writes a file in one step: there is none of that name, or all of it.
-fn whole(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
+/// Writes all of a file that is to have this name: who gives it the name, has all of it there in one step.
+fn whole(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<NamedTempFile> {
     let folder = path.parent().expect("invariant: a file below the artifact root");
     fs::create_dir_all(folder)?;
-    let unfinished = tempfile::NamedTempFile::with_prefix_in(".unfinished-", folder)?;
+    let unfinished = NamedTempFile::with_prefix_in(".unfinished-", folder)?;
     write(unfinished.as_file().try_clone()?)?;
     unfinished.as_file().sync_all()?;
-    unfinished.persist(path)?;
-    Ok(())
+    Ok(unfinished)
 }
 
 /// The folder that an artifact root is.
@@ -242,6 +291,7 @@ fn sha256(path: &Path) -> io::Result<String> {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use std::os::unix::fs::PermissionsExt;
 
     struct Sandbox {
         folder: tempfile::TempDir,
@@ -282,8 +332,13 @@ mod tests {
             format!("file://{}", self.path("artifacts").display())
         }
 
-        fn bundles(&self, given: &[String], reference: Option<&str>) -> Result<Vec<Bundle>, String> {
-            bundles(given, reference, &self.artifacts()).map_err(|failure| {
+        fn bundles(
+            &self,
+            given: &[impl AsRef<OsStr>],
+            reference: Option<&str>,
+        ) -> Result<Vec<Bundle>, String> {
+            let given: Vec<OsString> = given.iter().map(OsString::from).collect();
+            bundles(&given, reference, &self.artifacts()).map_err(|failure| {
                 failure
                     .told()
                     .replace(self.folder.path().to_str().unwrap(), "DIR")
@@ -333,6 +388,64 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_that_was_removed_is_made_anew_whatever_is_recorded_of_it() {
+        let sandbox = Sandbox::new();
+        let given = [sandbox.repository("left")];
+        let first = sandbox.bundles(&given, None).unwrap();
+        let path = Url::parse(&first[0].uri).unwrap().to_file_path().unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(path.with_extension("sha256"), "of another one").unwrap();
+        assert_eq!(
+            sandbox.heads(&sandbox.bundles(&given, None).unwrap()[0]),
+            ["HEAD"]
+        );
+    }
+
+    #[test]
+    fn of_two_that_bundle_at_once_the_first_one_s_bytes_stay() {
+        let sandbox = Sandbox::new();
+        let repository = Repository::open(sandbox.repository("left").as_ref()).unwrap();
+        let head = repository.head(None).unwrap();
+        let bundle = sandbox.path("artifacts/one.bundle");
+        fs::create_dir(sandbox.path("artifacts")).unwrap();
+        fs::write(&bundle, "theirs").unwrap();
+        repository.make(&bundle, &head).unwrap();
+        assert_eq!(fs::read_to_string(&bundle).unwrap(), "theirs");
+        let left = fs::read_dir(sandbox.path("artifacts")).unwrap().count();
+        assert_eq!(left, 1, "no unfinished file stays");
+    }
+
+    #[test]
+    fn a_name_or_a_history_that_is_not_utf8_is_bundled() {
+        let sandbox = Sandbox::new();
+        let path = sandbox.folder.path().join(OsStr::from_bytes(b"caf\xe9"));
+        fs::rename(sandbox.repository("left"), &path).unwrap();
+        fs::write(path.join(OsStr::from_bytes(b"\xff")), "x").unwrap();
+        for arguments in [
+            &["add", "--all"][..],
+            &[
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@example.org",
+                "commit",
+                "--quiet",
+                "--message=m",
+            ],
+        ] {
+            git(&path, arguments).unwrap();
+        }
+        assert_eq!(
+            sandbox.bundles(&[&path], None).unwrap_err(),
+            "error: repository DIR/caf\u{fffd}: its folder's name is not UTF-8\nnext: `--repo NAME=PATH`\n"
+        );
+        let mut given = OsString::from("mine=");
+        given.push(&path);
+        let bundles = sandbox.bundles(&[given], None).unwrap();
+        assert_eq!(sandbox.heads(&bundles[0]), ["HEAD"]);
+    }
+
+    #[test]
     fn a_branch_is_bundled_by_its_name() {
         let sandbox = Sandbox::new();
         let given = [sandbox.repository("left")];
@@ -349,13 +462,31 @@ mod tests {
     }
 
     #[rstest]
-    #[case::absent("absent", None, "repository DIR/absent: there is no such folder\n")]
+    #[case::absent(
+        "absent",
+        None,
+        "repository DIR/absent: there is no such folder\nnext: `git clone URL WORKING_COPY`, and give that\n"
+    )]
+    #[case::file(
+        "file",
+        None,
+        "repository DIR/file: Not a directory (os error 20)\nnext: `ls -ld DIR/file`\n"
+    )]
     #[case::plain(
         "plain",
         None,
-        "repository DIR/plain: not a git repository (or any of the parent directories): .git\n"
+        "repository DIR/plain: not a git repository (or any of the parent directories): .git\nnext: `git clone URL WORKING_COPY`, and give that\n"
     )]
-    #[case::empty("empty", None, "repository DIR/empty: it is empty: no commit has been made\n")]
+    #[case::moved(
+        "moved",
+        None,
+        "repository DIR/moved: not a git repository: /nowhere\nnext: `git clone URL WORKING_COPY`, and give that\n"
+    )]
+    #[case::empty(
+        "empty",
+        None,
+        "repository DIR/empty: it is empty: no commit has been made\nnext: `git -C DIR/empty pull`, or `--ref BRANCH` where another branch has commits\n"
+    )]
     #[case::bare(
         "bare",
         None,
@@ -366,8 +497,16 @@ mod tests {
         None,
         "repository DIR/shallow: it is shallow: its history is cut off\nnext: `git -C DIR/shallow fetch --unshallow`\n"
     )]
-    #[case::no_branch("left", Some("none"), "repository DIR/left: it has no none\n")]
-    #[case::option("left", Some("--all"), "repository DIR/left: it has no --all\n")]
+    #[case::no_branch(
+        "left",
+        Some("none"),
+        "repository DIR/left: it has no none\nnext: `git -C DIR/left branch --all`\n"
+    )]
+    #[case::option(
+        "left",
+        Some("--all"),
+        "repository DIR/left: it has no --all\nnext: `git -C DIR/left branch --all`\n"
+    )]
     fn a_repository_that_cannot_be_read_is_named(
         #[case] name: &str,
         #[case] reference: Option<&str>,
@@ -376,6 +515,9 @@ mod tests {
         let sandbox = Sandbox::new();
         let left = sandbox.repository("left");
         fs::create_dir(sandbox.path("plain")).unwrap();
+        fs::write(sandbox.path("file"), "").unwrap();
+        fs::create_dir(sandbox.path("moved")).unwrap();
+        fs::write(sandbox.path("moved/.git"), "gitdir: /nowhere\n").unwrap();
         sandbox.git("empty", &["init", "--quiet"]);
         sandbox.git("bare", &["init", "--quiet", "--bare"]);
         sandbox.git(
@@ -388,10 +530,62 @@ mod tests {
                 "shallow",
             ],
         );
-        let given = sandbox.path(name).display().to_string();
-        let told = sandbox.bundles(&[given], reference).unwrap_err();
+        // Behind one that can be read: it is not bundled either.
+        let given = [PathBuf::from(format!("good={left}")), sandbox.path(name)];
+        let told = sandbox.bundles(&given, reference).unwrap_err();
         assert_eq!(told, format!("error: {expected}"));
         assert!(!sandbox.path("artifacts").exists(), "nothing is left behind");
+    }
+
+    /// Removes what stands for `name` (a revision) in the repository, and returns the object's number.
+    fn lose(repository: &str, name: &str) -> String {
+        let object = git(Path::new(repository), &["rev-parse", name]).unwrap();
+        let file = Path::new(repository).join(".git/objects").join(&object[..2]);
+        fs::remove_file(file.join(&object[2..])).unwrap();
+        object
+    }
+
+    #[test]
+    fn a_repository_that_has_lost_objects_is_named_and_leaves_no_bundle() {
+        let sandbox = Sandbox::new();
+        let left = sandbox.repository("left");
+        let parent = lose(&left, "HEAD~1");
+        let told = sandbox.bundles(&[&left], None).unwrap_err();
+        let reason = told
+            .strip_prefix("error: repository DIR/left: DIR/artifacts/repositories/")
+            .unwrap_or_else(|| panic!("{told}"));
+        assert!(reason.contains(&parent), "{told}");
+        assert!(reason.ends_with("\nnext: `git -C DIR/left fsck`\n"), "{told}");
+        assert_eq!(told.lines().count(), 2, "{told}");
+        let files = fs::read_dir(sandbox.path("artifacts/repositories"))
+            .unwrap()
+            .count();
+        assert_eq!(files, 0, "nothing is left behind");
+        let commit = lose(&left, "HEAD");
+        assert_eq!(
+            sandbox.bundles(&[&left], None).unwrap_err(),
+            format!(
+                "error: repository DIR/left: its newest commit {commit} cannot be read\nnext: `git -C DIR/left fsck`\n"
+            )
+        );
+    }
+
+    /// Root may read everything; to it, git refuses what belongs to others.
+    #[test]
+    fn a_repository_that_may_not_be_read_is_named() {
+        let sandbox = Sandbox::new();
+        let left = sandbox.repository("left");
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o000)).unwrap();
+        let expected = if fs::read_dir(&left).is_err() {
+            "Permission denied (os error 13)\nnext: `ls -ld DIR/left`\n"
+        } else {
+            std::os::unix::fs::chown(&left, Some(65_534), None).unwrap();
+            "detected dubious ownership in repository at 'DIR/left'\nnext: `git config --global --add safe.directory \
+             DIR/left`, where its owner is to be trusted\n"
+        };
+        let told = sandbox.bundles(&[&left], None).unwrap_err();
+        assert_eq!(told, format!("error: repository DIR/left: {expected}"));
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     #[test]

@@ -39,9 +39,14 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let first = complaint.lines().next().unwrap_or("git failed");
-    Err(first.trim_start_matches("fatal: ").to_owned())
+    Err(complaint(&output.stderr))
+}
+
+/// The first line of what git wrote: it has the reason.
+pub(crate) fn complaint(written: &[u8]) -> String {
+    let written = String::from_utf8_lossy(written);
+    let first = written.lines().next().unwrap_or("git failed");
+    first.trim_start_matches("fatal: ").to_owned()
 }
 
 #[cfg(test)]

@@ -128,6 +128,14 @@ mod tests {
         "error: --param max_trials: `many` is no NUMBER_INTEGER (invalid digit found in string)\n"
     )]
     #[case(
+        "threshold=nan",
+        "error: --param threshold: `nan` is no NUMBER_DOUBLE (not a finite number)\n"
+    )]
+    #[case(
+        "threshold=inf",
+        "error: --param threshold: `inf` is no NUMBER_DOUBLE (not a finite number)\n"
+    )]
+    #[case(
         "colour=red",
         "error: the pipeline has no parameter `colour`; it has `threshold`, `max_trials`, `synthetic`, `git_commit`\n"
     )]
