@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use checks::{Conclusion, Unseen, Verdict, collect};
 use endpoints::Endpoints;
-use model_registry::loopback_server::LoopbackServer;
+use loopback_mlflow::LoopbackServer;
 use model_registry::{NewVersion, Predecessors, Registry, Stage, provenance};
 use serde_json::{Value, json};
 

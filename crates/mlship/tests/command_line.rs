@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use assert_cmd::Command;
-use model_registry::loopback_server::LoopbackServer;
+use loopback_mlflow::LoopbackServer;
 use model_registry::{NewVersion, Registry};
 use rstest::rstest;
 

@@ -7,8 +7,6 @@
 mod client;
 mod error;
 mod filter;
-#[cfg(feature = "loopback-server")]
-pub mod loopback_server;
 pub mod provenance;
 mod version;
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use model_registry::loopback_server::LoopbackServer;
+use loopback_mlflow::LoopbackServer;
 use model_registry::{
     ErrorCode, NewVersion, Predecessors, Registry, RegistryError, Stage, VersionFilter, VersionStatus,
     provenance,
