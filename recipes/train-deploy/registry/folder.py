@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from forecast.inference import OUTPUT
 from forecast.model import Model
-from registry.provenance import GOLDEN_PREDICTIONS, GOLDEN_REQUESTS
+from registry.provenance import files
 
 # What MLflow copies beside the model, to load it by.
 STARTS = ("registry.predictor",)
@@ -43,6 +42,6 @@ def write(folder: Path, model_file: Path, golden: dict[str, Any]) -> None:
             outputs=Schema([ColSpec(DataType.double, OUTPUT)]),
         ),
     )
-    for path, key in ((GOLDEN_REQUESTS, "requests"), (GOLDEN_PREDICTIONS, "predictions")):
+    for path, content in files(model_file.read_bytes(), golden).items():
         (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(json.dumps(golden[key]), encoding="utf-8")
+        (folder / path).write_bytes(content)

@@ -8,11 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
 MODEL = "next-week-commits"
 INPUT_KEY = "basecamp.input_key"
+MODEL_FILE = "artifacts/model.json"
 GOLDEN_REQUESTS = "golden/requests.json"
 GOLDEN_PREDICTIONS = "golden/predictions.json"
+
+
+def files(model: bytes, golden: dict[str, Any]) -> dict[str, bytes]:
+    """What a version's folder holds that is the model's own: the rest is MLflow's, to load it by."""
+    return {
+        MODEL_FILE: model,
+        GOLDEN_REQUESTS: json.dumps(golden["requests"]).encode(),
+        GOLDEN_PREDICTIONS: json.dumps(golden["predictions"]).encode(),
+    }
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from artifacts import put_folder
+from artifacts import open_uri, put_folder
 from registry.provenance import INPUT_KEY, MODEL, Provenance
 from registry.rest import Document, Registry
 
@@ -54,6 +54,19 @@ def register(
     return int(number)
 
 
+def mend(registry: Registry, version: int, files: dict[str, bytes], write_folder: Callable[[Path], None]) -> None:
+    """Writes a version's folder anew where one of these files is gone or is not what was registered."""
+    source = next(found["source"] for found in registry.versions(MODEL) if found["version"] == str(version))
+    altered = [path for path, content in files.items() if _read(f"{source}/{path}") != content]
+    if altered:
+        _put(source, write_folder)
+        print(
+            f"register: version {version} of {MODEL}: {', '.join(altered)} had been altered since it was registered:"
+            " written anew",
+            flush=True,
+        )
+
+
 def _create(
     registry: Registry,
     provenance: Provenance,
@@ -62,14 +75,26 @@ def _create(
 ) -> None:
     run = registry.run(registry.experiment(_EXPERIMENT), provenance.input_key, f"{MODEL}-{provenance.input_key[:12]}")
     run_id, artifacts = run["info"]["run_id"], run["info"]["artifact_uri"]
+    _put(f"{artifacts}/model", write_folder)
+    registry.finish_run(run_id, metrics, {"model_digest": provenance.model_digest}, {_COMMIT: provenance.git_commit})
+    registry.create_model(MODEL)
+    registry.create_version(MODEL, f"{artifacts}/model", run_id, provenance.tags)
+
+
+def _put(uri: str, write_folder: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         write_folder(folder)
         # Not by MLflow's client: its first call loads the plugins of everything installed, Feast among them.
-        put_folder(folder, f"{artifacts}/model")
-    registry.finish_run(run_id, metrics, {"model_digest": provenance.model_digest}, {_COMMIT: provenance.git_commit})
-    registry.create_model(MODEL)
-    registry.create_version(MODEL, f"{artifacts}/model", run_id, provenance.tags)
+        put_folder(folder, uri)
+
+
+def _read(uri: str) -> bytes | None:
+    try:
+        with open_uri(uri, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def _version_of(versions: list[Document], input_key: str) -> Document | None:

@@ -21,15 +21,26 @@ def deploy(version: int, runtime: str) -> Outputs:
     """
     import json
     import subprocess
+    import sys
 
     from registry.provenance import MODEL
 
     command = ["mlship", "deploy", "--model", MODEL, "--version", str(int(version)), "--runtime", runtime, "--json"]
-    # Its progress goes to standard error, which is this step's log.
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
-    if done.returncode:
-        raise RuntimeError(f"`{' '.join(command)}` ended with {done.returncode}: its reason stands above")
-    outcome = json.loads(done.stdout)
+    told = {"error": f"`{' '.join(command)}` was killed", "next": "`cargo xtask status`"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as mlship:
+        assert mlship.stdout is not None
+        assert mlship.stderr is not None
+        # Its progress is this step's log; its one line of result comes when that is over.
+        for line in mlship.stderr:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            word, _, rest = line.partition(": ")
+            if word in told:
+                told[word] = rest.strip()
+        result = mlship.stdout.read()
+    if mlship.returncode:
+        raise RuntimeError(f"{told['error']}: {told['next']}")
+    outcome = json.loads(result)
     print(
         f"deploy: version {int(version)} answers {outcome['golden_requests']} golden requests at {outcome['endpoint']}"
     )

@@ -46,10 +46,12 @@ def register(
         The version's number and its input key.
     """
     import hashlib
+    import json
     import os
     from pathlib import Path
 
-    from registry.provenance import Provenance
+    from registry.provenance import Provenance, files
+    from registry.registering import mend
     from registry.registering import register as reconcile
     from registry.rest import Registry
 
@@ -73,12 +75,14 @@ def register(
             " nothing was registered: run train again",
         )
 
-    def write_folder(folder: Path) -> None:
-        import json
+    golden = json.loads(Path(golden_answers.path).read_text(encoding="utf-8"))
 
+    def write_folder(folder: Path) -> None:
         from registry.folder import write
 
-        write(folder, Path(model.path), json.loads(Path(golden_answers.path).read_text(encoding="utf-8")))
+        write(folder, Path(model.path), golden)
 
-    version = reconcile(Registry(), provenance, {"skill": skill, "mae": mae}, write_folder)
+    registry = Registry()
+    version = reconcile(registry, provenance, {"skill": skill, "mae": mae}, write_folder)
+    mend(registry, version, files(content, golden), write_folder)
     return Outputs(version, provenance.input_key)
