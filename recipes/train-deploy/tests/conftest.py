@@ -10,9 +10,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+
+from features.datasets import KEYS, LABEL, Dataset, write
 
 RECIPE = Path(__file__).resolve().parent.parent
 MONDAY = 1_700_438_400
@@ -107,13 +111,20 @@ def described(path: Path) -> dict[str, str]:
     return {"name": path.stem, "uri": f"file://{path}", "digest": digest}
 
 
+def write_dataset(dataset: Dataset, path: Path) -> None:
+    """A data set as `extract` writes it."""
+    columns = {name: dataset.column(name) for name in dataset.names}
+    keys = dict(zip(KEYS, (dataset.repositories, dataset.times), strict=True))
+    write(pa.table({**keys, **columns, LABEL: dataset.labels}), str(path))
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Callable[[str], Repository]:
     """Makes repositories by name."""
     return lambda name: Repository(tmp_path / "repositories" / name)
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 180) -> None:
     """Returns once the URL answers 200; the error carries what was last seen, and the log's end."""
     deadline = time.monotonic() + seconds
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -137,23 +148,24 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server on loopback, one for all tests."""
+@dataclass(frozen=True)
+class Server:
+    """A process that comes up to answer at an address."""
+
+    process: subprocess.Popen[bytes]
+    uri: str
+    log: Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mlflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server | None]:
+    """A real MLflow server on loopback, one for all tests that need it: it starts while the others run."""
+    if not any("mlflow_uri" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
     folder = tmp_path_factory.mktemp("mlflow")
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--no-serve-artifacts"]
     command += ["--default-artifact-root", f"file://{folder}/artifacts"]
     env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -161,8 +173,14 @@ def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=env, cwd=folder, start_new_session=True)
     try:
-        wait_for(f"http://127.0.0.1:{port}/health", process, log)
-        yield f"http://127.0.0.1:{port}"
+        yield Server(process, f"http://127.0.0.1:{port}", log)
     finally:
         os.killpg(process.pid, 9)
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(mlflow: Server) -> str:
+    """Where it answers."""
+    wait_for(f"{mlflow.uri}/health", mlflow.process, mlflow.log)
+    return mlflow.uri

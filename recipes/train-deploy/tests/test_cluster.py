@@ -125,8 +125,10 @@ def test_too_old_a_version_starts_over(monkeypatch: pytest.MonkeyPatch) -> None:
     ("states", "expected"),
     [
         ([status(2, "Failed")], "Experiment trials/tune-0123456789ab failed: why: `kubectl"),
-        ([status(0, "Succeeded")], "names no best trial"),
+        ([status(0, "Succeeded")], "names no best trial with a finite mae and both parameters: `kubectl"),
         ([status(3, "Succeeded", mae="unavailable")], "names no best trial"),
+        ([status(3, "Succeeded", mae="NaN")], "names no best trial"),
+        ([status(3, "Succeeded", mae="-inf")], "names no best trial"),
     ],
 )
 def test_a_failed_experiment_says_why(monkeypatch: pytest.MonkeyPatch, states: list[Any], expected: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from kfp import dsl
 
 import pipeline
 from evaluation import report
@@ -32,10 +34,13 @@ from forecast.model import Model, ModelError
 from forecast.skill import NAIVE, Score, score
 from lakehouse.generation import batches
 from lakehouse.synthetic import Spec as World
-from tests.conftest import RECIPE
+from steps.evaluate import evaluate
+from tests.conftest import RECIPE, write_dataset
 from tuning.trial import validation_error
 
 CHOSEN = Hyperparameters(0.003, 64)
+MEMBERS = range(2)
+"""Fewer than are trained: what these reach, more do."""
 SPEC = Spec(requests=3, rows_per_request=4, minimum_rows=8)
 
 
@@ -80,15 +85,21 @@ def world(seed: int = 7) -> tuple[Dataset, Dataset, Dataset]:
     )
 
 
+def part_of(dataset: Dataset, rows: int) -> Dataset:
+    """Its first rows."""
+    arrays = ("repositories", "times", "features", "labels")
+    return replace(dataset, **{name: getattr(dataset, name)[:rows] for name in arrays})
+
+
 @cache
 def fitted() -> Model:
     train, validation, _ = world()
     whole = train.joined(validation)
     base = scaled(whole)
-    return ensemble(base, [fit_member(base, whole, CHOSEN, seed) for seed in range(pipeline.MEMBERS)])
+    return ensemble(base, [fit_member(base, whole, CHOSEN, seed) for seed in MEMBERS])
 
 
-# The corners of the search space, and its middle: no search ends anywhere worse. Half the members that are trained.
+# The corners of the search space, and its middle: no search ends anywhere worse.
 @pytest.mark.parametrize(
     ("seed", "chosen"),
     [
@@ -103,7 +114,7 @@ def test_skill_on_synthetic_repositories_clears_the_default_threshold(seed: int,
     train, validation, golden = world(seed)
     whole = train.joined(validation)
     base = scaled(whole)
-    model = ensemble(base, [fit_member(base, whole, chosen, member) for member in range(pipeline.MEMBERS // 2)])
+    model = ensemble(base, [fit_member(base, whole, chosen, member) for member in MEMBERS])
     found = score(model.predict(golden.features), golden.column(NAIVE), golden.labels)
     assert found.skill > pipeline.THRESHOLD + 0.03, found
 
@@ -128,29 +139,23 @@ def test_both_hyperparameters_change_the_model() -> None:
 
 def test_two_processes_fit_the_same_bytes(tmp_path: Path) -> None:
     train, _, _ = world()
-    columns = {name: train.features[:, index] for index, name in enumerate(FEATURES)}
-    table = {
-        "repository": train.repositories,
-        "event_timestamp": train.times,
-        **columns,
-        "commits_next_7d": train.labels,
-    }
-    write(pa.table(table), str(tmp_path / "train"))
+    write_dataset(train, tmp_path / "train")
     program = (
         "import sys; from features.datasets import Dataset; from forecast.ensemble import *;"
         " from forecast.fit import fit_member; d = Dataset.read(open(sys.argv[1], 'rb')); b = scaled(d);"
         " print(ensemble(b, [fit_member(b, d, Hyperparameters(0.003, 64), s) for s in (0, 1)]).digest)"
     )
-    said = {
-        subprocess.run(
+    processes = [
+        subprocess.Popen(
             [sys.executable, "-c", program, str(tmp_path / "train")],
             cwd=RECIPE,
             env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
-            capture_output=True,
-            check=True,
-        ).stdout
+            stdout=subprocess.PIPE,
+        )
         for threads in ("1", "2")
-    }
+    ]
+    said = {process.communicate(timeout=120)[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
     assert len(said) == 1
 
 
@@ -235,8 +240,37 @@ def test_what_cannot_be_judged_stops_the_evaluation() -> None:
     model, golden = fitted(), world()[2]
     with pytest.raises(GoldenError, match="fewer than its minimum"):
         report.evaluate(model, golden, replace(SPEC, minimum_rows=10_000))
-    with pytest.raises(GoldenError, match="error on the golden set is nan"):
+    with pytest.raises(GoldenError, match=r"model \w{12}: its error on the golden set is nan, no number to judge by"):
         report.evaluate(model, replace(golden, labels=golden.labels * np.nan), SPEC)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_a_model_of_no_measure_leaves_the_evaluation_without_a_figure(tmp_path: Path) -> None:
+    """Its parameters are numbers and its answers are not: there is nothing that a gate could read."""
+    model, golden = fitted(), world()[2]
+    (tmp_path / "model").write_bytes(replace(model, members=(replace(model.members[0], output_bias=1e300),)).to_bytes())
+    write_dataset(golden, tmp_path / "golden")
+
+    def artifact(kind: type[dsl.Artifact], name: str) -> Any:
+        return kind(name=name, uri=str(tmp_path / name))
+
+    with pytest.raises(GoldenError, match=r"its error on the golden set is inf, .* so it is not registered: narrow"):
+        evaluate(
+            artifact(dsl.Model, "model"),
+            artifact(dsl.Dataset, "golden"),
+            artifact(dsl.Metrics, "metrics"),
+            artifact(dsl.HTML, "chart"),
+            artifact(dsl.Artifact, "golden_answers"),
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["golden", "model"]
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in ")
+@pytest.mark.parametrize("learning_rate", [1e300, float("nan"), 0.0])
+def test_a_trial_that_comes_to_nothing_has_no_metric(learning_rate: float) -> None:
+    few, validation, _ = (part_of(dataset, 200) for dataset in world())
+    with pytest.raises(ValueError, match=r"non-finite parameter weights|'learning_rate_init' parameter"):
+        validation_error(few, validation, Hyperparameters(learning_rate, 16))
 
 
 @pytest.mark.parametrize(

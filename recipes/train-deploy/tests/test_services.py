@@ -1,4 +1,4 @@
-"""Registry, training job and model server, as processes. Budget: 120 s, most of it their start."""
+"""Registry, trial and model server, as processes. Budget: 120 s, most of it their start."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import requests
 
 from evaluation.golden import Spec, record
-from features.datasets import Dataset, write
+from features.datasets import Dataset
 from forecast.ensemble import Hyperparameters, ensemble, scaled
 from forecast.fit import fit_member
-from forecast.model import Model
 from registry import registering
 from registry.folder import write as write_folder
 from registry.provenance import MODEL, Provenance
 from registry.rest import Registry, RegistryError
-from tests.conftest import RECIPE, free_port, wait_for
+from tests.conftest import RECIPE, free_port, wait_for, write_dataset
 
 FEATURES = ("commits_7d", "commits_28d", "authors_7d")
 
@@ -265,45 +263,8 @@ def test_a_server_without_a_model_does_not_start(tmp_path: Path) -> None:
     assert f"model m in {tmp_path}: " in done.stderr
 
 
-def test_the_training_job_fits_what_one_process_would(tmp_path: Path) -> None:
-    """A local Ray, as the job's program starts one where no cluster is named; twice, and in one process."""
-    parts = [rows(seed) for seed in (0, 1)]
-    for name, part in zip(("train", "validation"), parts, strict=True):
-        columns = {feature: part.features[:, index] for index, feature in enumerate(FEATURES)}
-        table = {
-            "repository": part.repositories,
-            "event_timestamp": part.times,
-            **columns,
-            "commits_next_7d": part.labels,
-        }
-        write(pa.table(table), str(tmp_path / name))
-    env = {
-        **{key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"},
-        "PYTHONPATH": str(RECIPE),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "TRAIN_URI": f"file://{tmp_path}/train",
-        "VALIDATION_URI": f"file://{tmp_path}/validation",
-        "LEARNING_RATE": "0.01",
-        "BATCH_SIZE": "16",
-        "MEMBERS": "3",
-        "MODEL_URI": f"file://{tmp_path}/models/new/model.json",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "training.job"], env=env, capture_output=True, check=True, text=True, cwd=tmp_path
-    )
-    whole = parts[0].joined(parts[1])
-    base = scaled(whole)
-    expected = ensemble(base, [fit_member(base, whole, Hyperparameters(0.01, 16), seed) for seed in range(3)])
-    written = (tmp_path / "models" / "new" / "model.json").read_bytes()
-    assert Model.from_bytes(written).digest == expected.digest
-    assert "members 3/3" in done.stdout
-
-
 def test_a_trial_prints_its_metric_and_nothing_else(tmp_path: Path) -> None:
-    part = rows()
-    columns = {feature: part.features[:, index] for index, feature in enumerate(FEATURES)}
-    table = {"repository": part.repositories, "event_timestamp": part.times, **columns, "commits_next_7d": part.labels}
-    write(pa.table(table), str(tmp_path / "data"))
+    write_dataset(rows(), tmp_path / "data")
     uri = f"file://{tmp_path}/data"
     command = [sys.executable, "-m", "tuning.trial", "--learning-rate=0.01", "--batch-size=16.0"]
     env = {**os.environ, "TRAIN_URI": uri, "VALIDATION_URI": uri}
