@@ -30,13 +30,15 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 const RAY_SHARE_OF_MEMORY: f64 = 0.7;
 
 /// Runs until SIGTERM or SIGINT. Says one line on standard output: `serving` once the API answers, `held` where
-/// another daemon has the lock.
+/// another daemon has the lock; see [`tell_failure`] for the third.
 pub(crate) fn run(state_dir: &Path) -> anyhow::Result<()> {
     // Fails only where the caller has made this a leader already.
     let _ = rustix::process::setsid();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // That the log has no room is told by nobody: the attempt would end the thread.
+        .log_internal_errors(false)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
@@ -59,6 +61,14 @@ pub(crate) fn run(state_dir: &Path) -> anyhow::Result<()> {
 fn say(line: &str) {
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// Says why the daemon ends: in its log, and on standard output to whoever started it, as `failed: ` and the reason on
+/// one line. The log may have no room for it.
+pub(crate) fn tell_failure(error: &anyhow::Error) {
+    let reason = format!("{error:#}");
+    let _ = writeln!(std::io::stderr(), "{reason}");
+    say(&format!("failed: {}", reason.replace('\n', " ")));
 }
 
 async fn serve(state: &StateDir) -> anyhow::Result<()> {

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     match daemon::run(&state_dir) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            daemon::tell_failure(&error);
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,8 @@
 //! What went wrong, on which object, and what to type next.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 
 use kfp_api::KfpError;
@@ -104,6 +106,7 @@ impl From<Tier6Error> for Failure {
         let failure = Self::new(&error).ending(Exit::NoRung);
         match error {
             Tier6Error::NoClone { .. } => failure.ending(Exit::Usage),
+            Tier6Error::File { path, source } => after_file(failure, &path, source.kind()),
             Tier6Error::NoPython { .. } | Tier6Error::Program { .. } => failure.next("`cargo xtask up`"),
             Tier6Error::DaemonDown { .. } | Tier6Error::ServiceFailed { .. } => {
                 failure.next("`cargo xtask doctor`").next("`cargo xtask up`")
@@ -120,6 +123,18 @@ impl From<Tier6Error> for Failure {
                 .next("`cargo xtask tier6 lock`, where it is meant"),
             _ => failure,
         }
+    }
+}
+
+/// What to look at where a file cannot be read or written.
+fn after_file(failure: Failure, path: &Path, kind: ErrorKind) -> Failure {
+    let folder = path.parent().unwrap_or(path).display();
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => failure.next(format!("`df -h {folder}`")),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => failure
+            .next(format!("`ls -ld {folder}`"))
+            .next("another folder with --state-dir DIR"),
+        _ => failure,
     }
 }
 

@@ -205,7 +205,10 @@ async fn launch_daemon(state: &StateDir, basecampd: &Path) -> Result<(), Tier6Er
                 .map_or_else(|error| error.to_string(), |status| status.to_string());
             Err(daemon_down(state, &format!("it ended with {how}")))
         }
-        Ok(_) => Ok(()),
+        Ok(_) => match said.strip_prefix("failed: ") {
+            Some(reason) => Err(daemon_down(state, reason.trim_end())),
+            None => Ok(()),
+        },
     }
 }
 
@@ -263,6 +266,19 @@ mod tests {
         let message = start_daemon(&state, &basecampd).await.unwrap_err().to_string();
         assert!(
             message.contains("exit status: 7") && message.contains("no such disk"),
+            "{message}"
+        );
+    }
+
+    /// Its log may be on the disk that is full.
+    #[tokio::test]
+    async fn a_daemon_that_says_why_it_failed_is_told_without_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path()).unwrap();
+        let basecampd = program(folder.path(), "echo 'failed: engine.db: no room'; exit 1");
+        let message = start_daemon(&state, &basecampd).await.unwrap_err().to_string();
+        assert!(
+            message.starts_with("the daemon did not come up: engine.db: no room\n"),
             "{message}"
         );
     }
