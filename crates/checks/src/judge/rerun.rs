@@ -1,5 +1,7 @@
 //! `rerun`: a run that asks for what an earlier one asked for executes only what is never cached, and adds nothing.
 
+use kfp_api::{StepState, StepView};
+
 use super::{Arithmetic, Judged, Objection, broken, does_not_apply, listed};
 use crate::recipe;
 use crate::world::{RunFacts, World};
@@ -55,8 +57,16 @@ fn repeated(world: &World) -> Result<&RunFacts, Objection> {
     // One that took what an earlier run had ingested is a rerun of some of its steps: nothing repeats that.
     let ingested = |earlier: &&RunFacts| earlier.executed().contains(&recipe::INGEST);
     let succeeded = |earlier: &&RunFacts| earlier.state == kfp_api::run::RuntimeState::Succeeded;
-    // Nothing has written to the table since the last run that ingested: whatever its snapshot, it must be ours.
-    let last = world.earlier.iter().find(ingested);
+    let failed_to = |earlier: &&RunFacts| {
+        let failed = |step: &StepView| step.name == recipe::INGEST && step.state == StepState::Failed;
+        earlier.steps.iter().any(failed)
+    };
+    // Nothing has written to the table since the last run that ingested: whatever its snapshot, it must be ours. But
+    // where ingest failed since, it may have failed at the table, and somebody may have had it made anew.
+    let last = world
+        .earlier
+        .iter()
+        .find(|earlier| ingested(earlier) || failed_to(earlier));
     if let Some(last) = last.filter(ended_before).filter(succeeded)
         && run.asks_the_same(last)
     {

@@ -76,6 +76,16 @@ use crate::world::{Unseen, World};
         world.earlier.insert(0, between);
     },
     "like run r1: ")]
+#[case::the_table_made_anew_after_a_failed_run(second(), "rerun", Verdict::DoesNotApply,
+    |world: &mut World| {
+        let mut between = run("r1b", 6, false);
+        between.state = RuntimeState::Failed;
+        set(&mut between, "ingest", StepState::Failed);
+        world.earlier.insert(0, between);
+        give(&mut world.run, "ingest", "snapshot_id", json!("7714"));
+        execute(&mut world.run, "extract");
+    },
+    "no earlier successful run")]
 #[case::some_steps_run_again_between(second(), "rerun", Verdict::Holds,
     |world: &mut World| {
         let mut between = run("r1b", 6, true);
