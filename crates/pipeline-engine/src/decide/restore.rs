@@ -40,7 +40,8 @@ impl Machine {
                 .iter()
                 .rev()
                 .find(|entry| entry.state == RunState::Running);
-            machine.tell_deadline(started.map_or(now, |entry| entry.at), &mut decision);
+            // A row from the future is one of before the clock was set back.
+            machine.tell_deadline(started.map_or(now, |entry| entry.at.min(now)), &mut decision);
         }
         if !run.state.is_final() {
             for (task, record) in records.iter().enumerate() {
@@ -166,7 +167,7 @@ impl Machine {
                     .attempts
                     .last()
                     .and_then(|attempt| attempt.finished_at)
-                    .unwrap_or(now);
+                    .map_or(now, |finished| finished.min(now));
                 let at = self.retry_at(task, failed).unwrap_or(now);
                 decision.effects.push(Effect::Wake {
                     task: self.tasks[task].id,

@@ -143,6 +143,22 @@ async fn what_passed_while_the_engine_was_down_is_caught_up_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_makes_no_run_twice() {
+    let timed = Timed::new().await;
+    let id = timed.make(|_| {}).await;
+    timed.clock.advance(HOUR * 2);
+    timed.runs(id, 2).await;
+    timed.clock.advance(-HOUR * 2);
+    // Also for an engine that knows of it by its rows only.
+    timed.engine.close().await;
+    let engine = open(timed.folder.path(), &timed.clock).await;
+    let timed = Timed { engine, ..timed };
+    timed.clock.advance(HOUR * 3);
+    let runs = timed.runs(id, 3).await;
+    assert_eq!(times(&runs), [at("10:00:00"), at("11:00:00"), at("12:00:00")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_more_runs_than_may_be_are_under_way() {
     let timed = Timed::new().await;
     let gate = timed.folder.path().join("gate");

@@ -336,10 +336,9 @@ async fn a_run_that_is_terminated_leaves_no_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_misbehaves_is_bounded() {
     let opened = Opened::new().await;
-    // It leaves a child that would write to an output later, and floods its log.
-    let script = format!(
-        "{FIRST}; (sleep 2; echo late >> $data) & head -c 100000000 /dev/zero | tr '\\0' 'x'; echo; echo the end"
-    );
+    // It leaves a child that would write to an output later, and floods its log with 1 GiB.
+    let script =
+        format!("{FIRST}; (sleep 2; echo late >> $data) & head -c 1073741824 /dev/zero; echo; echo the end");
     let ended = opened.run_with(STEPS, &[("first", json!(script))]).await;
     assert_eq!(ended.run.state, RunState::Succeeded, "{:#?}", ended.tasks);
     let log = opened.engine.log(ended.task("first").id, None).await.unwrap();

@@ -283,6 +283,28 @@ fn a_run_can_be_stopped_before_it_starts_and_tried_again() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_postpones_neither_a_retry_nor_a_deadline() {
+    let limit = Duration::from_secs(60);
+    let package = package(&[TaskGen::container().retried(2)]);
+    let behaviour = |_: &str, launch| if launch < 2 { fails() } else { gives("even") };
+    let mut world = World::with_time_limit(&package, Box::new(behaviour), Some(limit));
+    world.tell(Event::Start, Until::End);
+    world.admit(Until::End);
+    let (task, attempt) = *world.processes.keys().next().unwrap();
+    world.finish(task, attempt);
+    world.reap(task, attempt, Until::End);
+    assert_eq!(world.wakes.len(), 1);
+
+    world.clock -= Duration::from_secs(3600);
+    world.crash();
+    assert_eq!(world.deadline, Some(world.clock + limit));
+    let (_, wake) = world.wakes[0];
+    assert!(wake < world.clock + Duration::from_secs(10), "{wake}");
+    world.run_to_end();
+    assert_eq!(world.state(), RunState::Succeeded);
+}
+
+#[test]
 fn past_its_deadline_a_run_fails() {
     let limit = Duration::from_secs(60);
     let package = package(&[TaskGen::container()]);
