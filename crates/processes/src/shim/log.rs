@@ -104,6 +104,8 @@ struct LimitedFile {
     limit: LogLimit,
     written: u64,
     dropped: u64,
+    /// Why some of it could not be written, as it was last said.
+    refused: Option<String>,
     tail: VecDeque<u8>,
 }
 
@@ -115,6 +117,7 @@ impl LimitedFile {
             file,
             limit,
             dropped: 0,
+            refused: None,
             tail: VecDeque::new(),
         })
     }
@@ -149,7 +152,10 @@ impl LimitedFile {
     fn write(&mut self, bytes: &[u8]) {
         match self.file.write_all(bytes) {
             Ok(()) => self.written += bytes.len() as u64,
-            Err(_) => self.dropped += bytes.len() as u64,
+            Err(error) => {
+                self.dropped += bytes.len() as u64;
+                self.refused = Some(error.to_string());
+            }
         }
     }
 
@@ -168,7 +174,11 @@ impl LimitedFile {
     fn finish(&mut self) -> u64 {
         let tail = std::mem::take(&mut self.tail);
         if self.dropped > 0 && matches!(self.limit, LogLimit::Truncate(_)) {
-            let note = format!("\n[log limit reached: {} bytes left out here]\n", self.dropped);
+            let why = match &self.refused {
+                Some(error) => format!("the log could not be written: {error}"),
+                None => "log limit reached".to_owned(),
+            };
+            let note = format!("\n[{why}: {} bytes left out here]\n", self.dropped);
             self.write(note.as_bytes());
         }
         let (front, back) = tail.as_slices();
