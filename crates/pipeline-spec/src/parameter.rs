@@ -186,6 +186,10 @@ fn kind(value: &Value) -> &'static str {
             "a number with a fraction"
         }
         Value::Number(_) => "a number",
+        // Python's json and protobuf's write these, where JSON has no number for them.
+        Value::String(text) if matches!(text.as_str(), "NaN" | "Infinity" | "-Infinity") => {
+            "no finite number"
+        }
         Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
@@ -292,6 +296,21 @@ mod tests {
     #[case("", ParameterType::Struct)]
     fn an_output_file_of_another_type_is_refused(#[case] text: &str, #[case] kind: ParameterType) {
         assert!(matches!(from_text(text, kind), Err(ParameterError::Text { .. })));
+    }
+
+    #[rstest]
+    #[case(r#"{"parameterValues": {"skill": NaN}}"#)]
+    #[case(r#"{"parameterValues": {"skill": Infinity}}"#)]
+    #[case(r#"{"parameterValues": {"skill": "-Infinity"}}"#)]
+    fn a_metric_that_is_no_number_is_refused_by_that_word(#[case] written: &str) {
+        let output = crate::ExecutorOutput::parse(written).unwrap();
+        let skill = output.parameter_values["skill"].clone();
+        assert_eq!(
+            coerce("skill", skill, ParameterType::NumberDouble)
+                .unwrap_err()
+                .to_string(),
+            "parameter `skill` is of type NUMBER_DOUBLE, the value given is no finite number"
+        );
     }
 
     #[test]
