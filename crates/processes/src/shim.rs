@@ -8,7 +8,7 @@ mod log;
 mod publish;
 mod view;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode, Stdio};
@@ -31,6 +31,8 @@ use log::Logs;
 pub(crate) use view::{ARGUMENT as VIEW_ARGUMENT, TEST_VALUE as VIEW_TEST_VALUE, try_out as try_view};
 
 pub(crate) const TEST_VARIABLE: &str = "BASECAMP_TEST_SHIM";
+/// Between two tries to write to a full disk: nothing tells that it has room again.
+const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(250);
 
 /// The whole program where its first argument is a shim's; else nothing. Call it first thing in `main`.
 pub fn run_if_shim() -> Option<ExitCode> {
@@ -77,9 +79,15 @@ fn run() -> ExitCode {
     }
     let record = supervise(&launch);
     let bytes = serde_json::to_vec(&record).expect("invariant: plain data");
-    match write_durably(&launch.dir.join("exit.json"), &bytes, 0o600) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+    loop {
+        match write_durably(&launch.dir.join("exit.json"), &bytes, 0o600) {
+            Ok(()) => return ExitCode::SUCCESS,
+            // A full disk is emptied some time; without the record all would be done again.
+            Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                std::thread::sleep(UNTIL_THERE_IS_ROOM);
+            }
+            Err(_) => return ExitCode::FAILURE,
+        }
     }
 }
 
