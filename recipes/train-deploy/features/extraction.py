@@ -18,12 +18,14 @@ from features.leakage import refuse_peeking
 from lakehouse.catalog import (
     COMMITS,
     REPOSITORY_DAYS,
+    damaged,
     intact,
     load,
     load_or_create,
     open_catalog,
     refuse_other_columns,
 )
+from lakehouse.commits import recorded
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -153,8 +155,18 @@ def _commits(catalog: Catalog, snapshot_id: int, repositories: list[str]) -> pa.
     )
     with intact(catalog, COMMITS):
         rows = scan.to_arrow()
+    known = recorded(table, snapshot_id)
+    expected = sum(known[name].rows for name in repositories if name in known)
+    # PyIceberg takes a list of files that is cut off for a shorter one.
+    if rows.num_rows != expected:
+        raise damaged(
+            catalog, COMMITS, f"snapshot {snapshot_id} holds {rows.num_rows} of the {expected} commits ingested"
+        )
     if rows.num_rows == 0:
-        raise ExtractError(f"snapshot {snapshot_id} of {COMMITS} holds no commit of {', '.join(repositories)}")
+        raise ExtractError(
+            f"snapshot {snapshot_id} of {COMMITS} holds no commit of {', '.join(repositories)}:"
+            " `cargo xtask recipe train-deploy` begins with ingest",
+        )
     return rows
 
 
@@ -206,9 +218,10 @@ def _features(features_snapshot_id: int, rows: pa.Table) -> pa.Table:
     found = found.select([*KEYS, *FEATURES, LABEL]).sort_by([(KEYS[1], "ascending"), (KEYS[0], "ascending")])
     empty = [name for name in FEATURES if found[name].null_count]
     if empty or found.num_rows != rows.num_rows:
-        raise ExtractError(
-            f"Feast found {found.num_rows} of {rows.num_rows} rows, without values for {empty or 'no feature'}:"
-            " the table it read does not hold every repository's every day",
+        raise damaged(
+            open_catalog(),
+            REPOSITORY_DAYS,
+            f"Feast found {found.num_rows} of {rows.num_rows} rows in it, without values for {empty or 'no feature'}",
         )
     columns = {
         KEYS[0]: found[KEYS[0]].cast(pa.string()),

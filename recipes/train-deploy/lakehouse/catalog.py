@@ -126,10 +126,15 @@ def intact(catalog: Catalog, name: str) -> Iterator[None]:
         # The system's own complaints (no permission, no space) say nothing of what is in a file, but for one.
         if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
             raise
-        raise DamagedTableError(
-            f"table {name} is damaged: {_in_one_line(error)}: `{_pyiceberg(catalog, 'drop', 'table', name)}` forgets it"
-            " (its files stay), and the next run makes it anew",
-        ) from error
+        raise damaged(catalog, name, _in_one_line(error)) from error
+
+
+def damaged(catalog: Catalog, name: str, reason: str) -> DamagedTableError:
+    """The error that says so, and what to type."""
+    return DamagedTableError(
+        f"table {name} is damaged: {reason}: `{_pyiceberg(catalog, 'drop', 'table', name)}` forgets it"
+        " (its files stay), and the next run makes it anew",
+    )
 
 
 def refuse_other_columns(catalog: Catalog, name: str, found: dict[str, str], expected: dict[str, str]) -> None:

@@ -74,12 +74,12 @@ def _refuse_other_columns(catalog: Catalog, table: Table) -> None:
     )
 
 
-def recorded(table: Table | None) -> dict[str, Recorded]:
-    """What the table's current state holds, by repository."""
+def recorded(table: Table | None, snapshot_id: int | None = None) -> dict[str, Recorded]:
+    """What the table holds, by repository: in its current state, or as it was at a snapshot."""
     known: dict[str, Recorded] = {}
     if table is None:
         return known
-    snapshot = table.current_snapshot()
+    snapshot = table.current_snapshot() if snapshot_id is None else table.snapshot_by_id(snapshot_id)
     while snapshot is not None:
         properties = snapshot.summary.additional_properties if snapshot.summary else {}
         for key, value in properties.items():
