@@ -12,5 +12,5 @@ mod rung;
 mod sockets;
 
 pub use recipe::{MINI, Running, Told};
-pub use rung::{Rung, SERVICE_PATIENCE, run, wait_until};
+pub use rung::{Rung, SERVICE_PATIENCE, run, signal, wait_until};
 pub use sockets::{Socket, SocketState, sockets_of};

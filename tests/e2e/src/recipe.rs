@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::Rung;
+use crate::rung::signal;
 
 /// Arguments of a run that takes seconds: three trials over two synthetic repositories.
 ///
@@ -87,6 +88,11 @@ impl Running {
         }
     }
 
+    /// Ctrl-C, as the terminal sends it.
+    pub fn interrupt(&self) {
+        signal("-INT", i32::try_from(self.program.id()).unwrap());
+    }
+
     /// Reads on until it ends.
     pub fn to_the_end(mut self) -> Told {
         while self.progress.read_line(&mut self.seen).unwrap() > 0 {}
@@ -107,9 +113,13 @@ impl Rung {
 
     /// Begins to run the recipe. What it prints at its end is one object, which a pipe holds.
     pub fn begin_recipe(&self, arguments: &[&str]) -> Running {
+        self.begin(&[&["--json", "recipe"], arguments].concat())
+    }
+
+    /// Begins a command of `platform-ctl` that shows progress.
+    pub fn begin(&self, arguments: &[&str]) -> Running {
         let mut program = self
-            .platform_ctl(&["--json", "recipe"])
-            .args(arguments)
+            .platform_ctl(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -113,6 +113,15 @@ impl Rung {
             .collect()
     }
 
+    /// A process of this state folder whose command line has these words, each closed by NUL, in it.
+    pub fn process(&self, words: &str) -> Option<i32> {
+        let marked = self.marked();
+        processes().find(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(words))
+                && (marked.contains(pid) || session_of(*pid).is_some_and(|leader| marked.contains(&leader)))
+        })
+    }
+
     /// Process id of the daemon.
     pub fn daemon(&self) -> i32 {
         let text = std::fs::read_to_string(self.state.join("daemon.json")).unwrap();
@@ -191,6 +200,11 @@ fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Sends a process a signal, as `kill` names it.
+pub fn signal(name: &str, pid: i32) {
+    run(Command::new("kill").args([name, &pid.to_string()]));
 }
 
 /// Runs a command that must succeed.

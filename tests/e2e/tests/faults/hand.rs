@@ -1,0 +1,155 @@
+//! What hands do to what a run has left.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::{Rung, Told, run};
+
+use crate::{Fault, borrowed, completes, error, mini};
+
+/// The history that all of these are about.
+const SEED: u32 = 3;
+
+pub(crate) fn two_recipes_at_once(rung: &Rung) {
+    let fault = Fault::new("two recipes started at once");
+    let arguments = mini(SEED);
+    let both = [(); 2].map(|()| rung.begin_recipe(&borrowed(&arguments)));
+    let [first, second] = both.map(|running| running.to_the_end().well());
+    assert_eq!(first["model"], second["model"]);
+    let world = rung.world();
+    assert_eq!(versions(rung), ["1"], "{world}");
+    assert_eq!(world["snapshots"], 1, "{world}");
+    fault.survived(&format!("both: version {}", first["model"]["version"]));
+}
+
+pub(crate) fn version_deleted(rung: &Rung) {
+    let fault = Fault::new("the MLflow version is deleted by hand");
+    by_hand(rung, &["delete-version", "1"]);
+    let report = completes(rung, &mini(SEED));
+    assert_eq!(versions(rung), ["2"]);
+    fault.survived(check(&report, "rerun"));
+}
+
+pub(crate) fn alias_and_stage_moved(rung: &Rung) {
+    let fault = Fault::new("the alias is taken away and the version archived by hand");
+    by_hand(rung, &["archive", "2"]);
+    let report = completes(rung, &mini(SEED));
+    assert_eq!(versions(rung), ["2"]);
+    fault.survived(check(&report, "version"));
+}
+
+/// The cache does not hand on bytes that are others than were recorded: the step runs again, and that is no secret.
+pub(crate) fn artifact_altered(rung: &Rung) {
+    let fault = Fault::new("a byte of the artifact train.model is flipped");
+    let before = rung.world();
+    for model in files(&rung.state().join("artifacts"), "train/model") {
+        flip(&model);
+    }
+    let told = rung.recipe(&borrowed(&mini(SEED)));
+    assert_eq!(told.code, Some(1), "{told}");
+    let report = told.object();
+    let mut seen = error(&told);
+    seen.push('\n');
+    seen.push_str(check(&report, "rerun"));
+    let id = report["run_id"].as_str().unwrap();
+    assert!(
+        check(&report, "rerun").contains(&format!("pipeline explain-cache {id} train")),
+        "{told}"
+    );
+    let explained = Told::by(&mut rung.platform_ctl(&["pipeline", "explain-cache", id, "train"]));
+    let why = explained.stdout.lines().next().unwrap_or_default();
+    assert!(
+        why.contains("has been altered since it was recorded"),
+        "{explained}"
+    );
+    completes(rung, &mini(SEED));
+    assert_eq!(rung.world()["versions"], before["versions"]);
+    fault.survived(&format!("{seen}\n{why}"));
+}
+
+pub(crate) fn registered_file_altered(rung: &Rung) {
+    let fault = Fault::new("a byte of the registered model is flipped");
+    let [model] = &files(&rung.state().join("mlflow/artifacts"), "artifacts/model.json")[..] else {
+        panic!("one version, one model")
+    };
+    let bytes = std::fs::read(model).unwrap();
+    flip(model);
+    completes(rung, &mini(SEED));
+    assert!(
+        std::fs::read(model).unwrap() == bytes,
+        "the version is what it was"
+    );
+    let log = Told::by(&mut rung.platform_ctl(&["pipeline", "logs", "latest", "register"]));
+    let said = log.stdout.lines().find(|line| line.contains("altered"));
+    let said = said.unwrap_or_else(|| panic!("nothing is said of it: {log}"));
+    assert!(
+        said.contains("version 2") && said.contains("artifacts/model.json"),
+        "{said}"
+    );
+    fault.survived(said);
+}
+
+pub(crate) fn service_deleted(rung: &Rung) {
+    let fault = Fault::new("the InferenceService is deleted by hand");
+    let uid = |rung: &Rung| rung.world()["objects"]["inferenceservices"].to_string();
+    let before = uid(rung);
+    by_hand(rung, &["delete-service"]);
+    let report = completes(rung, &mini(SEED));
+    assert_ne!(uid(rung), before);
+    fault.survived(check(&report, "endpoint"));
+}
+
+/// A recorded decision of a person, which no fault may undo. The version's number.
+pub(crate) fn promote(rung: &Rung) -> String {
+    by_hand(rung, &["promote", "2"]);
+    completes(rung, &mini(SEED));
+    "2".to_owned()
+}
+
+/// Numbers of the versions there are.
+pub(crate) fn versions(rung: &Rung) -> Vec<String> {
+    let world = rung.world();
+    let mut numbers: Vec<String> = world["versions"].as_object().unwrap().keys().cloned().collect();
+    numbers.sort_by_key(|number| number.parse::<u32>().unwrap());
+    numbers
+}
+
+/// What a check found.
+pub(crate) fn check<'a>(report: &'a serde_json::Value, name: &str) -> &'a str {
+    let checks = report["checks"].as_array().unwrap();
+    let found = checks.iter().find(|check| check["name"] == name).unwrap();
+    found["detail"].as_str().unwrap()
+}
+
+fn by_hand(rung: &Rung, arguments: &[&str]) {
+    run(Command::new(rung.state().join("python/current/bin/python"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/hand.py"))
+        .arg(rung.state().join("endpoints.yaml"))
+        .args(arguments));
+}
+
+/// Files below a folder whose path ends so.
+fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, end));
+        } else if path.ends_with(end) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Another digit in the middle, of the same length.
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    let digit = bytes[middle..]
+        .iter_mut()
+        .find(|byte| byte.is_ascii_digit())
+        .unwrap();
+    *digit ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
