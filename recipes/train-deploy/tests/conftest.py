@@ -124,6 +124,21 @@ def repository(tmp_path: Path) -> Callable[[str], Repository]:
     return lambda name: Repository(tmp_path / "repositories" / name)
 
 
+def compiled(folder: Path, out: Path, seed: str) -> dict[str, bytes]:
+    """What compiling a recipe writes, by file name; `seed` is for Python's hashes."""
+    env = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": seed}
+    subprocess.run(
+        [sys.executable, "compile.py", "--out", str(out)], cwd=folder, env=env, check=True, capture_output=True
+    )
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """This recipe, compiled."""
+    return compiled(RECIPE, tmp_path_factory.mktemp("compiled") / "out", "1")
+
+
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 180) -> None:
     """Returns once the URL answers 200; the error carries what was last seen, and the log's end."""
     deadline = time.monotonic() + seconds

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ import yaml
 import pipeline
 from compile import CompileError, closure, image, runtime
 from registry import provenance
-from tests.conftest import RECIPE
+from tests.conftest import RECIPE, compiled
 
 STEPS = list(pipeline.STEPS)
 CLONE = RECIPE.parent.parent
@@ -28,19 +26,10 @@ def recipe(tmp_path: Path) -> Path:
     return folder
 
 
-def compiled(folder: Path, out: Path, seed: str) -> dict[str, bytes]:
-    env = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": seed}
-    subprocess.run(
-        [sys.executable, "compile.py", "--out", str(out)], cwd=folder, env=env, check=True, capture_output=True
-    )
-    return {path.name: path.read_bytes() for path in out.iterdir()}
-
-
-def test_two_compiles_give_the_same_bytes(recipe: Path, tmp_path: Path) -> None:
-    first = compiled(RECIPE, tmp_path / "one", "1")
-    assert sorted(first) == ["image.json", "pipeline.yaml", "runtime.yaml"]
-    assert compiled(recipe, tmp_path / "two", "2") == first
-    text = first["pipeline.yaml"].decode()
+def test_two_compiles_give_the_same_bytes(package: dict[str, bytes], recipe: Path, tmp_path: Path) -> None:
+    assert sorted(package) == ["image.json", "pipeline.yaml", "runtime.yaml"]
+    assert compiled(recipe, tmp_path / "two", "2") == package
+    text = package["pipeline.yaml"].decode()
     assert not re.search(r"20\d\d-\d\d-\d\d|/tmp|/root|/work", text)
 
 
@@ -129,9 +118,8 @@ def test_every_file_a_module_opens_beside_itself_is_declared() -> None:
             assert re.search(r"^(READS|STARTS) = ", text, re.MULTILINE), path
 
 
-def test_the_pipeline_is_what_the_house_expects(tmp_path: Path) -> None:
-    files = compiled(RECIPE, tmp_path / "out", "1")
-    spec, platform = yaml.safe_load_all(files["pipeline.yaml"])
+def test_the_pipeline_is_what_the_house_expects(package: dict[str, bytes]) -> None:
+    spec, platform = yaml.safe_load_all(package["pipeline.yaml"])
     tasks = {**spec["root"]["dag"]["tasks"], **spec["components"]["comp-condition-1"]["dag"]["tasks"]}
     assert set(tasks) == {*STEPS, "condition-1"}
     cached = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}

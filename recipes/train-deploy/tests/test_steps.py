@@ -31,7 +31,7 @@ from pipeline import MEMBERS
 from registry.provenance import MODEL
 from registry.rest import Registry
 from tests.conftest import RECIPE, lakehouse_env
-from tests.test_compile import STEPS, compiled
+from tests.test_compile import STEPS
 
 MINI = {"seed": 3, "repositories": 2, "years": 1, "commits": 2000}
 RUN_ID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
@@ -219,10 +219,14 @@ class Runner:
 
 
 @pytest.fixture
-def runner(tmp_path: Path, mlflow_uri: str) -> Runner:
+def spec(package: dict[str, bytes]) -> dict[str, Any]:
+    """The compiled pipeline."""
+    return next(iter(yaml.safe_load_all(package["pipeline.yaml"])))
+
+
+@pytest.fixture
+def runner(spec: dict[str, Any], tmp_path: Path, mlflow_uri: str) -> Runner:
     """A lakehouse, a registry, a played cluster, and the compiled pipeline."""
-    files = compiled(RECIPE, tmp_path / "compiled", "1")
-    spec = next(iter(yaml.safe_load_all(files["pipeline.yaml"])))
     (tmp_path / "bin").mkdir()
     mlship = tmp_path / "bin" / "mlship"
     mlship.write_text('#!/bin/sh\necho "$@" >&2\necho \'{"endpoint": "http://e", "golden_requests": 4}\'\n')
@@ -254,7 +258,7 @@ def runner(tmp_path: Path, mlflow_uri: str) -> Runner:
     }
     (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
     env["KUBECONFIG"] = str(tmp_path / "kubeconfig")
-    parameters = {"repositories": [], "synthetic": MINI, "max_trials": 3, "git_commit": "abc", "runtime": "the-runtime"}
+    parameters = {"repositories": [], "synthetic": MINI, "max_trials": 2, "git_commit": "abc", "runtime": "the-runtime"}
     return Runner(spec, tmp_path / "tasks", env, parameters)
 
 
@@ -277,9 +281,9 @@ def test_the_eight_steps_run_and_run_again(runner: Runner) -> None:
     first = dict(runner.outputs)
     assert first["ingest"]["rows"] > 1000
     assert int(first["ingest"]["snapshot_id"]) > 0
-    assert "trials 3/3, best mae" in runner.logs["tune"]
+    assert "trials 2/2, best mae" in runner.logs["tune"]
     assert "(synthetic data)" in runner.logs["evaluate"]
-    assert first["tune"]["trials"] == 3
+    assert first["tune"]["trials"] == 2
     # Ray's tasks, in whatever order they ended, fitted what one process does.
     assert first["train"]["model_digest"] == fitted_here(runner).digest
     assert first["deploy"]["endpoint"] == "http://e"
@@ -314,8 +318,8 @@ def test_the_eight_steps_run_and_run_again(runner: Runner) -> None:
         runner.run("register")
 
 
-def test_images_name_what_ran(runner: Runner) -> None:
+def test_images_name_what_ran(spec: dict[str, Any]) -> None:
     tags = image(RECIPE, "basecamp", STEPS).tags
     for step in STEPS:
-        container = runner.spec["deploymentSpec"]["executors"][f"exec-{step}"]["container"]
+        container = spec["deploymentSpec"]["executors"][f"exec-{step}"]["container"]
         assert {"name": "RECIPE_IMAGE", "value": f"basecamp/train-deploy:{tags[step]}"} in container["env"]
