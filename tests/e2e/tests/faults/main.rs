@@ -29,8 +29,8 @@ fn a_rung_survives_what_is_done_to_it() {
     kills::interrupted_and_the_daemon_killed_at_each_step(&rung);
     kills::each_service_is_killed_while_used(&rung);
     kills::the_model_server_is_killed(&rung);
-    let versions = &rung.world()["versions"];
-    assert_eq!(versions[&promoted]["stage"], "Production", "{versions}");
+    let versions = hand::versions(&rung);
+    assert_eq!(versions[&promoted]["current_stage"], "Production", "{versions:?}");
 }
 
 /// The small form over a history of its own.
