@@ -6,6 +6,7 @@ use anyhow::Context;
 use model_registry::{ModelVersion, Registry, VersionStatus, provenance};
 use serde::Serialize;
 use serving::{Action, Deployment, Golden, connect};
+use sha2::{Digest, Sha256};
 
 use crate::cli::{DeployArguments, Which};
 use crate::failure::{Next, after_registry, after_serving};
@@ -53,6 +54,7 @@ pub(crate) async fn run(arguments: DeployArguments) -> anyhow::Result<()> {
         .await
         .map_err(registry_failed)?;
     let golden = recorded(&registry, &version, tracking_uri).await?;
+    is_as_registered(&registry, &version).await?;
 
     let deployment = Deployment {
         name: version.name.clone(),
@@ -129,6 +131,29 @@ async fn chosen(
         (None, Some(alias)) => registry.version_by_alias(model, alias).await,
         (None, None) => unreachable!("invariant: the argument group is required"),
     }
+}
+
+/// A version that names its parameters' digest must have parameters of that digest: a server finds out too late.
+async fn is_as_registered(registry: &Registry, version: &ModelVersion) -> anyhow::Result<()> {
+    let Some(registered) = version.tags.get(provenance::MODEL_DIGEST) else {
+        return Ok(());
+    };
+    let mend = || Next::new("`cargo xtask recipe train-deploy` writes it anew");
+    let bytes = registry
+        .read_file(&version.name, version.version, provenance::MODEL_FILE)
+        .await
+        .context(mend())?;
+    let found = hex::encode(Sha256::digest(bytes));
+    if found != *registered {
+        let message = format!(
+            "version {} of model {}: {} has SHA-256 {found}, registered was {registered}: it was altered since",
+            version.version,
+            version.name,
+            provenance::MODEL_FILE
+        );
+        return Err(anyhow::anyhow!(message).context(mend()));
+    }
+    Ok(())
 }
 
 async fn recorded(registry: &Registry, version: &ModelVersion, tracking_uri: &str) -> anyhow::Result<Golden> {

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "all of this file is test code")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use loopback_mlflow::LoopbackServer;
-use model_registry::{NewVersion, Registry};
+use model_registry::{NewVersion, Registry, provenance};
 use rstest::rstest;
 
 fn mlship(folder: &Path) -> Command {
@@ -186,6 +186,44 @@ async fn what_the_registry_lacks_is_told_with_its_code() {
          No such artifact: 'golden/requests.json'\n\
          next: deploy a version that `cargo xtask recipe train-deploy` registered\n",
     );
+
+    // A model that is altered, then one that is gone: nothing is sent to the API server, which is not there.
+    let files = folder_of(&run).join("altered");
+    for (path, content) in [
+        (provenance::GOLDEN_REQUESTS, "[{\"inputs\": []}]"),
+        (provenance::GOLDEN_PREDICTIONS, "[[0.5]]"),
+        (provenance::MODEL_FILE, "altered"),
+    ] {
+        std::fs::create_dir_all(files.join(path).parent().unwrap()).unwrap();
+        std::fs::write(files.join(path), content).unwrap();
+    }
+    let new = NewVersion {
+        name: "m",
+        source: &format!("{}/altered", run["artifact_uri"].as_str().unwrap()),
+        run_id: run["run_id"].as_str(),
+        tags: BTreeMap::from([(provenance::MODEL_DIGEST, "0".repeat(64))]),
+    };
+    registry.create_version(new).await.unwrap();
+    same(
+        &deploy(&["--model", "m", "--version", "2"]),
+        "error: version 2 of model m: artifacts/model.json has SHA-256 \
+         4aa009153649a0a7c1425387f3da9c72330ad069ea9f69ce1640abe46f92a83b, registered was \
+         0000000000000000000000000000000000000000000000000000000000000000: it was altered since\n\
+         next: `cargo xtask recipe train-deploy` writes it anew\n",
+    );
+    std::fs::remove_file(files.join(provenance::MODEL_FILE)).unwrap();
+    let told = deploy(&["--model", "m", "--version", "2"]);
+    assert!(
+        told.contains("artifacts/model.json of version 2 of model m: RESOURCE_DOES_NOT_EXIST")
+            && told.ends_with("\nnext: `cargo xtask recipe train-deploy` writes it anew\n"),
+        "{told}"
+    );
+}
+
+/// Where an MLflow run keeps its artifacts.
+fn folder_of(run: &serde_json::Value) -> PathBuf {
+    let uri = run["artifact_uri"].as_str().unwrap();
+    uri.strip_prefix("file://").unwrap_or(uri).into()
 }
 
 /// A new MLflow run's `info`.

@@ -35,6 +35,8 @@ pub const REQUIRED: [&str; 8] = [
 /// Who decided that the version may serve in Production: the record without which no version belongs there.
 pub const APPROVED_BY: &str = "basecamp.approved_by";
 
+/// Where a version keeps the fitted parameters, of which [`MODEL_DIGEST`] is the digest.
+pub const MODEL_FILE: &str = "artifacts/model.json";
 /// Where a version keeps its golden requests: a JSON array of Open Inference Protocol v2 requests.
 pub const GOLDEN_REQUESTS: &str = "golden/requests.json";
 /// Where a version keeps the recorded answers: a JSON array, for each request its array of numbers (f64).

@@ -188,6 +188,7 @@ def test_tags_are_the_registry_crates() -> None:
     required = re.search(r"REQUIRED: \[&str; \d+\] = \[(.*?)\];", source, re.DOTALL)
     assert required is not None
     assert set(made.tags) == {named[name] for name in re.findall(r"[A-Z_]+", required[1])}
+    assert named["MODEL_FILE"] == provenance.MODEL_FILE
     assert named["GOLDEN_REQUESTS"] == provenance.GOLDEN_REQUESTS
     assert named["GOLDEN_PREDICTIONS"] == provenance.GOLDEN_PREDICTIONS
 
