@@ -19,6 +19,8 @@ use crate::state_dir::StateDir;
 const SERVICES_DEADLINE: Duration = Duration::from_secs(300);
 /// How long the daemon may take to serve its API.
 const DAEMON_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a daemon that was killed may take to be gone.
+const DYING: Duration = Duration::from_secs(5);
 /// How long a daemon that holds the lock may take to be recorded, before the lock is asked for again.
 const HELD_PAUSE: Duration = Duration::from_secs(1);
 
@@ -61,7 +63,7 @@ pub async fn up(
     let start = Instant::now();
     state.python()?;
     let build = build_id(basecampd)?;
-    let running = DaemonRecord::of_running(state)?;
+    let running = answering(state, &build).await?;
     let told = match &running {
         Some(record) if record.build == build => Progress::DaemonJoined,
         Some(record) => {
@@ -99,6 +101,24 @@ pub async fn up(
         services,
         elapsed: start.elapsed(),
     })
+}
+
+/// The daemon that runs, if one does. One of this build is asked for its services: a daemon that was killed is there for
+/// a moment more, and answers nobody.
+async fn answering(state: &StateDir, build: &str) -> Result<Option<DaemonRecord>, Tier6Error> {
+    let Some(record) = DaemonRecord::of_running(state)? else {
+        return Ok(None);
+    };
+    if record.build != build {
+        return Ok(Some(record));
+    }
+    match watch::services(&record.url).await {
+        Ok(_) => Ok(Some(record)),
+        Err(error) => match tokio::time::timeout(DYING, record.identity.ended()).await {
+            Ok(_) => Ok(None),
+            Err(_) => Err(error),
+        },
+    }
 }
 
 async fn all_ready(
@@ -256,6 +276,25 @@ mod tests {
             "if mkdir tried 2>/dev/null; then echo held; else mv record daemon.json; echo serving; fi",
         );
         assert_eq!(start_daemon(&state, &basecampd).await.unwrap(), record);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_being_killed_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path()).unwrap();
+        let mut dying = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let record = DaemonRecord {
+            identity: ProcessIdentity::of(i32::try_from(dying.id()).unwrap()).unwrap(),
+            build: "b".into(),
+            url: "http://127.0.0.1:1".into(),
+        };
+        record.write(&state).unwrap();
+        let of_another_build = answering(&state, "c").await.unwrap();
+        assert_eq!(of_another_build, Some(record));
+        let (answering, ()) = tokio::join!(answering(&state, "b"), async { dying.kill().unwrap() });
+        assert_eq!(answering.unwrap(), None);
+        // Reaped already by who waited for it.
+        let _ = dying.wait();
     }
 
     #[tokio::test]
