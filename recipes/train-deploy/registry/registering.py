@@ -8,12 +8,13 @@ from pathlib import Path
 
 from artifacts import open_uri, put_folder
 from registry.provenance import INPUT_KEY, MODEL, Provenance
-from registry.rest import Document, Registry
+from registry.rest import Document, Registry, RegistryError
 
 STAGING = "Staging"
 PRODUCTION = "Production"
 ALIAS = "staging"
 _EXPERIMENT = "train-deploy"
+_TRIES = 5
 _COMMIT = "mlflow.source.git.commit"
 """MLflow's own tag for it (mlflow/utils/mlflow_tags.py@v3.17.2): whoever came last has made the version."""
 
@@ -32,8 +33,7 @@ def register(
     versions = registry.versions(MODEL)
     version = _version_of(versions, provenance.input_key)
     if version is None:
-        _create(registry, provenance, metrics, write_folder)
-        versions = registry.versions(MODEL)
+        versions = _create_again(registry, provenance, metrics, write_folder)
         version = _version_of(versions, provenance.input_key)
         assert version is not None
         # Two registers of one input key at once have made two versions: the first one stays, for both.
@@ -65,6 +65,25 @@ def mend(registry: Registry, version: int, files: dict[str, bytes], write_folder
             " written anew",
             flush=True,
         )
+
+
+def _create_again(
+    registry: Registry,
+    provenance: Provenance,
+    metrics: dict[str, float],
+    write_folder: Callable[[Path], None],
+) -> list[Document]:
+    """Creates the version, again where another register writes the same rows at that moment; the versions then."""
+    for left in reversed(range(_TRIES)):
+        try:
+            _create(registry, provenance, metrics, write_folder)
+        except RegistryError as error:
+            if left == 0 or not error.is_collision:
+                raise
+        versions = registry.versions(MODEL)
+        if _version_of(versions, provenance.input_key) is not None:
+            return versions
+    raise AssertionError("a version that was created is there")
 
 
 def _create(

@@ -24,6 +24,11 @@ class RegistryError(Exception):
         super().__init__(message)
         self.code = code
 
+    @property
+    def is_collision(self) -> bool:
+        """Whether two writers met in MLflow's database: SQLAlchemy's code for an IntegrityError, of any database."""
+        return "/gkpj" in str(self)
+
 
 class Registry:
     """Model versions by MLflow's REST API."""
@@ -148,4 +153,6 @@ class Registry:
         except ValueError:
             document = {}
         reason = document.get("message") or f"HTTP {answer.status_code}"
+        # One line: people are told a step's last one.
+        reason = " ".join(reason.split())
         raise RegistryError(f"registry {self.uri}: {path}: {reason}", document.get("error_code", ""))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import stat
 import uuid
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from artifacts import open_uri
-from registry.provenance import GOLDEN_PREDICTIONS, MODEL, MODEL_FILE, files
-from registry.registering import mend
-from registry.rest import Registry
+from registry.provenance import GOLDEN_PREDICTIONS, MODEL, MODEL_FILE, Provenance, files
+from registry.registering import mend, register
+from registry.rest import Registry, RegistryError
 from steps.deploy import deploy
 
 FILES = files(b'{"members": []}', {"requests": [{"id": "golden-1"}], "predictions": [[0.5]]})
@@ -57,6 +59,26 @@ def test_an_altered_file_is_written_anew_and_named(
         for name in written
     ]
     assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_a_collision_with_another_register_is_tried_again(mlflow_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, collisions = Registry.finish_run, [RegistryError("log-batch: UNIQUE (https://sqlalche.me/e/21/gkpj)")]
+
+    def collide(*arguments: Any) -> None:
+        if collisions:
+            raise collisions.pop()
+        real(*arguments)
+
+    monkeypatch.setattr(Registry, "finish_run", collide)
+    provenance = Provenance("run-1", "7", "c", uuid.uuid4().hex, "view", "commit", "lock", "golden", "model")
+    registry = Registry(mlflow_uri)
+    number = register(registry, provenance, {}, lambda folder: folder.mkdir())
+    assert not collisions
+    mine = [version for version in registry.versions(MODEL) if version["version"] == str(number)]
+    assert mine[0]["current_stage"] == "Staging"
+    collisions.append(RegistryError("log-batch: no room"))
+    with pytest.raises(RegistryError, match="no room"):
+        register(registry, replace(provenance, content_digest="other"), {}, lambda folder: folder.mkdir())
 
 
 @pytest.mark.parametrize(
