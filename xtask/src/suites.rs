@@ -16,11 +16,14 @@ struct Suite {
     run: fn(&Shell, &Path) -> xshell::Result<()>,
 }
 
+/// A cold set-up: the Python environment and the release build, side by side on two cores.
+const SET_UP: Duration = Duration::from_secs(540);
+
 /// In this order: the quick ones first, so that a slip is told early.
 const SUITES: [Suite; 7] = [
     Suite {
         name: "format",
-        budget: Duration::from_secs(30),
+        budget: Duration::from_secs(10),
         run: |sh, python| {
             cmd!(sh, "cargo fmt --all --check").run()?;
             cmd!(sh, "{python}/ruff format --check recipes crates tests xtask").run()
@@ -28,12 +31,12 @@ const SUITES: [Suite; 7] = [
     },
     Suite {
         name: "ruff",
-        budget: Duration::from_secs(30),
+        budget: Duration::from_secs(10),
         run: |sh, python| cmd!(sh, "{python}/ruff check recipes crates tests xtask").run(),
     },
     Suite {
         name: "pyright",
-        budget: Duration::from_secs(120),
+        budget: Duration::from_secs(30),
         run: |sh, python| {
             each(&TYPED, sh, |sh| {
                 cmd!(
@@ -46,7 +49,7 @@ const SUITES: [Suite; 7] = [
     },
     Suite {
         name: "clippy",
-        budget: Duration::from_secs(300),
+        budget: Duration::from_secs(120),
         run: |sh, _| {
             cmd!(
                 sh,
@@ -57,7 +60,7 @@ const SUITES: [Suite; 7] = [
     },
     Suite {
         name: "rust",
-        budget: Duration::from_secs(480),
+        budget: Duration::from_secs(360),
         run: |sh, _| {
             cmd!(
                 sh,
@@ -68,12 +71,12 @@ const SUITES: [Suite; 7] = [
     },
     Suite {
         name: "python",
-        budget: Duration::from_secs(240),
+        budget: Duration::from_secs(210),
         run: |sh, python| each(&TESTED, sh, |sh| cmd!(sh, "{python}/python -m pytest").run()),
     },
     Suite {
         name: "e2e",
-        budget: Duration::from_secs(600),
+        budget: Duration::from_secs(520),
         // One after the other: each brings up a rung of its own.
         run: |sh, _| cmd!(sh, "cargo test --package e2e --release -- --test-threads 1").run(),
     },
@@ -139,7 +142,13 @@ pub(crate) fn command(only: &[String]) -> ExitCode {
 fn table(set_up_took: Duration, results: &[(&Suite, bool, Duration)]) -> String {
     let mut lines = vec![
         format!("{:<10}{:<8}{:>8}{:>9}", "suite", "", "seconds", "budget"),
-        format!("{:<10}{:<8}{:>8.0}", "set-up", "", set_up_took.as_secs_f64()),
+        format!(
+            "{:<10}{:<8}{:>8.0}{:>9}",
+            "set-up",
+            "",
+            set_up_took.as_secs_f64(),
+            SET_UP.as_secs()
+        ),
     ];
     for (suite, passed, took) in results {
         let verdict = if *passed { "passed" } else { "FAILED" };
@@ -174,14 +183,14 @@ mod tests {
     #[test]
     fn the_table_tells_times_against_budgets() {
         let results = [
-            (&SUITES[0], true, Duration::from_secs(31)),
+            (&SUITES[0], true, Duration::from_secs(11)),
             (&SUITES[1], false, Duration::from_secs(2)),
         ];
         let expected = "\
 suite              seconds   budget
-set-up                   9
-format    passed        31       30  over budget
-ruff      FAILED         2       30
+set-up                   9      540
+format    passed        11       10  over budget
+ruff      FAILED         2       10
 
 suites: 1 passed, 1 failed";
         assert_eq!(table(Duration::from_secs(9), &results), expected);
@@ -189,7 +198,7 @@ suites: 1 passed, 1 failed";
 
     #[test]
     fn all_budgets_together_keep_the_promise() {
-        let total: Duration = SUITES.iter().map(|suite| suite.budget).sum();
-        assert!(total <= Duration::from_secs(30 * 60), "{total:?}");
+        let suites: Duration = SUITES.iter().map(|suite| suite.budget).sum();
+        assert!(SET_UP + suites <= Duration::from_secs(30 * 60), "{suites:?}");
     }
 }
