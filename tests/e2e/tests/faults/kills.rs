@@ -152,7 +152,9 @@ fn away(rung: &Rung, service: &str, pid: i64) -> String {
         || {
             let told = Told::by(&mut rung.platform_ctl(&["status"]));
             let lines = told.stdout.lines().chain(told.stderr.lines());
-            let mut lines = lines.map(str::trim).filter(|line| line.starts_with(service));
+            let mut lines = lines
+                .map(str::trim)
+                .filter(|line| line.split_whitespace().next() == Some(service));
             let gone = lines.find(|line| line.split_whitespace().all(|word| word != pid))?;
             Some(gone.split_whitespace().collect::<Vec<_>>().join(" "))
         },
