@@ -60,7 +60,9 @@ pub(crate) fn after_registry(error: RegistryError, tracking_uri: &str) -> anyhow
 /// What to do about a deployment's error.
 pub(crate) fn after_serving(error: ServingError, model: &str) -> anyhow::Error {
     let next = match &error {
-        ServingError::Connect { .. } | ServingError::Api { .. } => Next::command("cargo xtask status"),
+        ServingError::Connect { .. } | ServingError::Api { .. } | ServingError::Silent { .. } => {
+            Next::command("cargo xtask status")
+        }
         ServingError::NoRuntime { .. } | ServingError::UnusableRuntime { .. } => {
             Next::new("`cargo xtask recipe train-deploy` applies the runtime of its image")
         }

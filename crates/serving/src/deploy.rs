@@ -17,6 +17,7 @@ use crate::golden::Golden;
 use crate::objects::{Deployment, http_route, infer_url, inference_service};
 use crate::observe::observe;
 use crate::rollout::{Goal, Move, Situation, moves};
+use crate::silence::answered;
 
 /// See [`Move::Settle`].
 const SETTLE: Duration = Duration::from_secs(4);
@@ -90,8 +91,14 @@ pub async fn deploy(
     deployment.validate()?;
     let since = Instant::now();
     let deadline = since + timeout;
-    let format = model_format(client, &deployment.runtime).await?;
-    let observed = observe(client, &deployment.namespace, &deployment.name).await?;
+    let format = answered(deadline, &mut tell, async || {
+        model_format(client, &deployment.runtime).await
+    })
+    .await?;
+    let observed = answered(deadline, &mut tell, async || {
+        observe(client, &deployment.namespace, &deployment.name).await
+    })
+    .await?;
     let situation = match observed.is_split(&deployment.name) {
         true => Situation::Split,
         false => Situation::Whole,
@@ -134,7 +141,9 @@ pub async fn deploy(
     for step in moves(Goal::Deploy, situation) {
         match step {
             Move::ApplyService => {
-                let (_, change) = apply(&services, &inference_service(deployment, &format)).await?;
+                let wanted = inference_service(deployment, &format);
+                let (_, change) =
+                    answered(deadline, &mut tell, async || apply(&services, &wanted).await).await?;
                 if change.action == Action::Created {
                     doubt = Duration::ZERO;
                 }
@@ -159,7 +168,9 @@ pub async fn deploy(
                 .await?;
             }
             Move::ApplyRoute => {
-                let (route, change) = apply(&routes, &http_route(deployment)).await?;
+                let wanted = http_route(deployment);
+                let (route, change) =
+                    answered(deadline, &mut tell, async || apply(&routes, &wanted).await).await?;
                 route_generation = route.metadata.generation.unwrap_or_default();
                 tell(Progress::Applied(change.clone()));
                 changes.push(change);

@@ -47,7 +47,17 @@ pub enum ServingError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The API server did not answer, or refused.
+    /// Nobody answers at the API server's address; it may be on its way back.
+    #[error("{verb} {object}: the Kubernetes API does not answer: {reason}")]
+    Silent {
+        /// get, apply, watch.
+        verb: &'static str,
+        /// Of which object.
+        object: Object,
+        /// The network's words.
+        reason: String,
+    },
+    /// The API server refused, or is not the one that the kubeconfig trusts.
     #[error("{verb} {object}: {reason}")]
     Api {
         /// get, apply, watch.
@@ -138,12 +148,24 @@ fn listed(events: &[String]) -> String {
 
 impl ServingError {
     pub(crate) fn api(verb: &'static str, object: Object, error: &kube::Error) -> Self {
-        Self::Api {
-            verb,
-            object,
-            reason: reason(error),
+        let reason = reason(error);
+        if is_silence(error) {
+            Self::Silent { verb, object, reason }
+        } else {
+            Self::Api { verb, object, reason }
         }
     }
+}
+
+/// Whether a request got no answer. A certificate that is not trusted is an answer: rustls tells it as invalid data.
+fn is_silence(error: &kube::Error) -> bool {
+    let network = matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_));
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
+    network
+        && !causes.any(|cause| {
+            let io = cause.downcast_ref::<std::io::Error>();
+            io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
+        })
 }
 
 /// The server's own message where there is one: kube's `Display` repeats the whole Status.
@@ -162,5 +184,19 @@ pub(crate) fn reason(error: &kube::Error) -> String {
             }
             text
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_no_silence() {
+        let of = |kind| kube::Error::Service(Box::new(io::Error::new(kind, "told")));
+        assert!(is_silence(&of(io::ErrorKind::ConnectionReset)));
+        assert!(!is_silence(&of(io::ErrorKind::InvalidData)));
     }
 }

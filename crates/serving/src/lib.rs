@@ -13,6 +13,7 @@ mod golden;
 mod objects;
 mod observe;
 pub mod rollout;
+mod silence;
 
 pub use apply::{Action, Change};
 pub use connect::connect;

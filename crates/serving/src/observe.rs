@@ -19,7 +19,7 @@ pub struct Observed {
 /// Reads the two objects of a model.
 ///
 /// # Errors
-/// [`ServingError::Api`].
+/// [`ServingError::Api`], [`ServingError::Silent`].
 pub async fn observe(client: &Client, namespace: &str, name: &str) -> Result<Observed, ServingError> {
     let services: Api<InferenceService> = Api::namespaced(client.clone(), namespace);
     let routes: Api<HttpRoute> = Api::namespaced(client.clone(), namespace);

@@ -176,11 +176,21 @@ struct World {
 }
 
 async fn world(server: Server) -> World {
+    world_away_for(server, 0).await
+}
+
+/// One whose server drops its first connections, as one does that is killed and comes back.
+async fn world_away_for(server: Server, connections: usize) -> World {
     let shared = Arc::new(Mutex::new(server));
     let app = Router::new().fallback(handle).with_state(shared.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    tokio::spawn(async move {
+        for _ in 0..connections {
+            drop(listener.accept().await.unwrap());
+        }
+        axum::serve(listener, app).await.unwrap();
+    });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kubeconfig");
     let text = format!(
@@ -228,6 +238,29 @@ impl World {
     fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.lock().unwrap().log)
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_waited_for_and_told_of_once() {
+    let world = world_away_for(Server::well(), 3).await;
+    let (deployed, told) = world.deploy(&deployment(), 20).await;
+    deployed.unwrap();
+    let silence = "waiting for ClusterServingRuntime runtime: the Kubernetes API does not answer: ";
+    assert!(told[0].starts_with(silence), "{told:?}");
+    assert_eq!(
+        told.iter()
+            .filter(|line| line.contains("does not answer"))
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_stays_away_is_given_up() {
+    let world = world_away_for(Server::well(), usize::MAX).await;
+    let (deployed, _) = world.deploy(&deployment(), 1).await;
+    let error = deployed.unwrap_err();
+    assert!(matches!(error, ServingError::Silent { .. }), "{error}");
 }
 
 #[tokio::test]
