@@ -21,29 +21,62 @@ async fn a_session_of_the_kubeflow_sdk_s_client() {
     session("pipelines_client.py").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_feature_of_the_ir() {
+    let python = python();
+    let server = Server::with_python(crate::shim(), python.parent().unwrap().parent().unwrap()).await;
+    let url = serve(&server).await;
+    let suite = format!("{}/../../tests/conformance", env!("CARGO_MANIFEST_DIR"));
+    let compiled = server.folder.path().join("compiled");
+    std::fs::create_dir(&compiled).unwrap();
+    let compiled = compiled.to_str().unwrap();
+    runs(&server, &[&format!("{suite}/features.py"), compiled]).await;
+    let expected = format!("{compiled}/expected.yaml");
+    let script = format!("{suite}/conformance.py");
+    runs(
+        &server,
+        &[&script, compiled, "--url", &url, "--expect", &expected],
+    )
+    .await;
+}
+
 /// Runs a script of this folder against a server of its own.
 async fn session(script: &str) {
-    let python = std::env::var_os(PYTHON).map(PathBuf::from).unwrap_or_else(|| {
+    let server = Server::new(crate::shim()).await;
+    // The image that the session's components name: this machine's Python, and no files.
+    let base = Base {
+        path: vec![python().parent().unwrap().to_owned()],
+        ..Base::default()
+    };
+    server.publish("tests/steps", "v1", &base);
+    let url = serve(&server).await;
+    let script = format!("{}/tests/api/{script}", env!("CARGO_MANIFEST_DIR"));
+    runs(&server, &[&script, &url]).await;
+}
+
+/// The Python that has kfp.
+fn python() -> PathBuf {
+    std::env::var_os(PYTHON).map(PathBuf::from).unwrap_or_else(|| {
         panic!(
             "{PYTHON} is not set: this test runs kfp's own client. `cargo xtask test` sets it; by hand: \
              {PYTHON}=.basecamp/python/current/bin/python"
         )
-    });
-    let server = Server::new(crate::shim()).await;
-    // The image that the session's components name: this machine's Python, and no files.
-    let base = Base {
-        path: vec![python.parent().unwrap().to_owned()],
-        ..Base::default()
-    };
-    server.publish("tests/steps", "v1", &base);
+    })
+}
+
+async fn serve(server: &Server) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = server.router.clone();
     tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
 
-    let script = format!("{}/tests/api/{script}", env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(python)
-        .args(["-W", "ignore", &script, &url])
+/// Runs Python, which has to end well.
+async fn runs(server: &Server, words: &[&str]) {
+    let output = Command::new(python())
+        .args(["-W", "ignore"])
+        .args(words)
         .env("HOME", server.folder.path())
         // A proxy of the user's machine has no way to this one's loopback.
         .env("no_proxy", "127.0.0.1")

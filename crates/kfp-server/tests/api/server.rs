@@ -1,9 +1,10 @@
 //! The API over an engine on folders of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
-use image_store::{Base, ImageManifest, ImageStore};
+use image_store::{Base, ImageManifest, ImageStore, Managed};
 use kfp_server::{Admission, router};
 use pipeline_engine::{Engine, EngineConfig};
 use processes::Shim;
@@ -24,8 +25,27 @@ pub(crate) struct Server {
 impl Server {
     /// On a fresh folder. Attempts run under `shim`.
     pub(crate) async fn new(shim: Shim) -> Self {
+        Self::open(shim, |_, images| images).await
+    }
+
+    /// Likewise, with a Python environment that stands for the images of lightweight components.
+    pub(crate) async fn with_python(shim: Shim, python: &Path) -> Self {
+        Self::open(shim, |folder, images| {
+            images.with_managed(Managed {
+                python: python.to_owned(),
+                map: folder.join("images.yaml"),
+                folder: folder.join("environments"),
+                programs: "/usr/bin:/bin".to_owned(),
+                uv: Vec::new(),
+            })
+        })
+        .await
+    }
+
+    async fn open(shim: Shim, managed: impl FnOnce(&Path, ImageStore) -> ImageStore) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let images = ImageStore::open(folder.path().join("images")).expect("a fresh image store");
+        let images = managed(folder.path(), images);
         let config = EngineConfig::below(folder.path(), Arc::new(images.clone()), shim);
         let engine = Engine::open(config).await.expect("an engine on a fresh folder");
         Self {
