@@ -223,8 +223,8 @@ fn clone_into(folder: &Path) -> PathBuf {
     let clone = folder.join("basecamp");
     std::fs::create_dir(&clone).unwrap();
     let command = format!(
-        "cp Cargo.toml '{0}' && git ls-files -z recipes | xargs -0 cp --parents -t '{0}' && cd '{0}' && \
-         printf '.basecamp/\\n.tools/\\n__pycache__/\\n' > .gitignore && git init -q && git add . && \
+        "cp -R .gitignore Cargo.toml recipes '{0}' && cd '{0}' && \
+         echo .tools/ >> .gitignore && git init -q && git add . && \
          git -c user.name=a -c user.email=a@example.invalid commit -qm 'as cloned'",
         clone.display()
     );
