@@ -41,6 +41,8 @@ pub struct EngineConfig {
     pub log_limit: u64,
     /// The time that schedules go by.
     pub clock: Arc<dyn Clock>,
+    /// Told of each instant around a durable write. A bench kills the engine there.
+    pub at_instant: Option<AtInstant>,
 }
 
 impl EngineConfig {
@@ -62,9 +64,14 @@ impl EngineConfig {
             capacity: Capacity::of_machine(),
             log_limit: 64 << 20,
             clock: Arc::new(SystemClock),
+            at_instant: None,
         }
     }
 }
+
+/// Told the number of an instant, from 1 in each engine: two for each commit of the database, one before it, one when it
+/// is on the disk and nobody knows yet.
+pub type AtInstant = Arc<dyn Fn(u64) + Send + Sync>;
 
 impl fmt::Debug for EngineConfig {
     /// Without `env`, which holds secrets.

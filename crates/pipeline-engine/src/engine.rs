@@ -69,7 +69,7 @@ impl Engine {
         {
             std::fs::create_dir_all(folder).map_err(EngineError::file(folder))?;
         }
-        let store = Store::open(&config.database)?;
+        let store = Store::open(&config.database, config.at_instant.clone())?;
         store.ensure_default_experiment(clock::now()).await?;
         let (events, _) = broadcast::channel(4096);
         let shared = Arc::new(Shared {

@@ -26,7 +26,9 @@ mod start;
 mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{Capacity, Data, EngineConfig, EnvironmentError, EnvironmentSource, NoEnvironment};
+pub use config::{
+    AtInstant, Capacity, Data, EngineConfig, EnvironmentError, EnvironmentSource, NoEnvironment,
+};
 pub use engine::{Engine, WithVersions};
 pub use error::EngineError;
 pub use events::{Event, Happening};

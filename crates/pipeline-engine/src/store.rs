@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use crate::config::AtInstant;
 use crate::error::EngineError;
 
 #[cfg(test)]
@@ -40,11 +41,11 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the database of that path, made or brought up to date where need be.
-    pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
+    pub(crate) fn open(path: &Path, at_instant: Option<AtInstant>) -> Result<Self, EngineError> {
         let mut connection = Connection::open(path)?;
         schema::prepare(&mut connection, path)?;
         Ok(Self {
-            writer: write::Writer::start(connection)?,
+            writer: write::Writer::start(connection, at_instant)?,
             readers: Arc::new(read::Readers::of(path)),
         })
     }

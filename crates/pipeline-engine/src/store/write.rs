@@ -1,10 +1,12 @@
 //! The writer: one thread, one transaction at a time, shared by all that is ready.
 
+use std::cell::Cell;
 use std::sync::mpsc;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use crate::config::AtInstant;
 use crate::error::EngineError;
 
 /// Hands work to the writing thread. A clone hands to the same one.
@@ -80,11 +82,11 @@ fn copy(error: &rusqlite::Error) -> rusqlite::Error {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, EngineError> {
+    pub(super) fn start(connection: Connection, at_instant: Option<AtInstant>) -> Result<Self, EngineError> {
         let (jobs, orders) = mpsc::channel();
         std::thread::Builder::new()
             .name("engine-writer".to_owned())
-            .spawn(move || serve(connection, &orders))
+            .spawn(move || serve(connection, &orders, &Instants::new(at_instant)))
             .map_err(EngineError::file("engine-writer"))?;
         Ok(Self { jobs })
     }
@@ -114,7 +116,29 @@ impl Writer {
     }
 }
 
-fn serve(mut connection: Connection, orders: &mpsc::Receiver<Order>) {
+/// The instants of an engine, numbered.
+struct Instants {
+    told: Option<AtInstant>,
+    passed: Cell<u64>,
+}
+
+impl Instants {
+    fn new(told: Option<AtInstant>) -> Self {
+        Self {
+            told,
+            passed: Cell::new(0),
+        }
+    }
+
+    fn pass(&self) {
+        self.passed.set(self.passed.get() + 1);
+        if let Some(told) = &self.told {
+            told(self.passed.get());
+        }
+    }
+}
+
+fn serve(mut connection: Connection, orders: &mpsc::Receiver<Order>, instants: &Instants) {
     /// Bounds how long the first of a commit waits for the last.
     const SHARED: usize = 512;
     while let Ok(first) = orders.recv() {
@@ -135,7 +159,7 @@ fn serve(mut connection: Connection, orders: &mpsc::Receiver<Order>) {
                 None
             };
         }
-        commit(&mut connection, jobs);
+        commit(&mut connection, jobs, instants);
         if let Some(reply) = closing {
             drop(connection);
             let _ = reply.send(());
@@ -144,13 +168,15 @@ fn serve(mut connection: Connection, orders: &mpsc::Receiver<Order>) {
     }
 }
 
-fn commit(connection: &mut Connection, mut jobs: Vec<Box<dyn Job>>) {
+fn commit(connection: &mut Connection, mut jobs: Vec<Box<dyn Job>>, instants: &Instants) {
     let committed = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .and_then(|transaction| {
             jobs.iter_mut().for_each(|job| job.run(&transaction));
+            instants.pass();
             transaction.commit()
         });
+    instants.pass();
     jobs.into_iter().for_each(|job| job.finish(&committed));
 }
 
@@ -168,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_fails_leaves_the_others_of_its_commit_alone() {
-        let writer = Writer::start(memory()).unwrap();
+        let writer = Writer::start(memory(), None).unwrap();
         let insert = |n: i64| {
             writer.write(move |connection| Ok(connection.execute("INSERT INTO t VALUES (?1)", [n])?))
         };
@@ -192,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_closing_nothing_is_taken() {
-        let writer = Writer::start(memory()).unwrap();
+        let writer = Writer::start(memory(), None).unwrap();
         let before = writer.write(|connection| Ok(connection.execute("INSERT INTO t VALUES (1)", [])?));
         let (before, ()) = tokio::join!(before, writer.close());
         assert!(before.is_ok());
