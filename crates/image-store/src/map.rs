@@ -1,6 +1,6 @@
 //! The data file that says what image names stand for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::reference::Reference;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ImageMap {
     rules: Vec<Rule>,
-    programs: BTreeSet<String>,
+    programs: Programs,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,6 +22,16 @@ struct Written {
     images: Vec<Rule>,
     #[serde(default)]
     programs: BTreeSet<String>,
+    #[serde(default)]
+    rather: BTreeMap<String, String>,
+}
+
+/// The programs that commands find.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Programs {
+    pub(crate) names: BTreeSet<String>,
+    /// What stands behind a name where this machine has it.
+    pub(crate) rather: BTreeMap<String, String>,
 }
 
 /// What the images of some names stand for.
@@ -56,7 +66,10 @@ impl ImageMap {
             serde_yaml::from_str(text).expect("invariant: the shipped file is read in a test");
         Self {
             rules: written.images,
-            programs: written.programs,
+            programs: Programs {
+                names: written.programs,
+                rather: written.rather,
+            },
         }
     }
 
@@ -76,7 +89,8 @@ impl ImageMap {
             source,
         })?;
         self.rules.splice(..0, written.images);
-        self.programs.extend(written.programs);
+        self.programs.names.extend(written.programs);
+        self.programs.rather.extend(written.rather);
         Ok(self)
     }
 
@@ -89,7 +103,7 @@ impl ImageMap {
         })
     }
 
-    pub(crate) fn programs(&self) -> &BTreeSet<String> {
+    pub(crate) fn programs(&self) -> &Programs {
         &self.programs
     }
 }
@@ -124,7 +138,7 @@ mod tests {
         assert_eq!(by(&map, "alpine:3.20"), Some(By::Shell));
         assert_eq!(by(&map, "team/tool:1"), Some(By::Shell));
         assert_eq!(by(&map, "python:3.11"), Some(By::Shell));
-        assert!(map.programs.contains("make") && map.programs.contains("sh"));
+        assert!(map.programs.names.contains("make") && map.programs.names.contains("sh"));
         let nothing = ImageMap::shipped().with_override(&folder.path().join("none.yaml"));
         assert_eq!(nothing.expect("a map"), ImageMap::shipped());
     }

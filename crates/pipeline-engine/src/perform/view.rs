@@ -16,6 +16,9 @@ use crate::decide::Order;
 use crate::layout;
 use crate::quantity;
 
+/// What containers have for files that nobody keeps.
+const TEMPORARY: &str = "/tmp";
+
 /// Whether attempts can be given a view of the file system of their own: asked of the kernel once, when it matters.
 #[derive(Debug)]
 pub(crate) struct Views {
@@ -84,12 +87,19 @@ pub(super) async fn of(
     }
     // Where the kernel allows it; the programs in reach are few in any case.
     let rest = match reach {
-        Reach::OwnFolders if shared.views.refusal().is_none() => Rest::ReadOnly {
-            writable: vec![
-                folder.to_owned(),
-                layout::scratch(&config.scratch, order.task, order.attempt),
-            ],
-        },
+        Reach::OwnFolders if shared.views.refusal().is_none() => {
+            let scratch = layout::scratch(&config.scratch, order.task, order.attempt);
+            // A container's commands write to /tmp without asking for TMPDIR. What lies there of our own must be seen.
+            if ![&config.tasks, &config.artifacts]
+                .iter()
+                .any(|path| path.starts_with(TEMPORARY))
+            {
+                mounts.push(folder_at(scratch.clone(), TEMPORARY.into()));
+            }
+            Rest::ReadOnly {
+                writable: vec![folder.to_owned(), scratch],
+            }
+        }
         _ => Rest::AsItIs,
     };
     Ok((!mounts.is_empty() || rest != Rest::AsItIs).then_some(View { mounts, rest }))

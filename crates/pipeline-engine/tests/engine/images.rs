@@ -26,7 +26,11 @@ fn program(path: &Path, text: &str) {
 
 /// An engine with an interpreter and an installer of its own, and the user's rules.
 async fn opened(rules: &str) -> Opened {
-    let folder = tempfile::Builder::new().prefix("pe").tempdir().unwrap();
+    opened_below(&std::env::temp_dir(), rules).await
+}
+
+async fn opened_below(parent: &Path, rules: &str) -> Opened {
+    let folder = tempfile::Builder::new().prefix("pe").tempdir_in(parent).unwrap();
     let at = |path: &str| folder.path().join(path);
     program(&at("python/bin/python3"), PYTHON);
     program(&at("uv"), UV);
@@ -69,6 +73,15 @@ async fn a_trusted_image_has_few_programs_and_writes_to_its_own_folders() {
     let ended = opened.run(IMAGES).await;
     assert_eq!(ended.output("shell", "Output"), "read-only\nneither\nmine\n");
     assert!(!Path::new("/tmp/written").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_image_has_a_tmp_of_its_own() {
+    let opened = opened_below(Path::new("/var/tmp"), "images: [{names: [alpine], by: shell}]").await;
+    let package = IMAGES.replace("/etc/written /tmp/written", "/tmp/written-below");
+    let ended = opened.run(&package).await;
+    assert_eq!(ended.output("shell", "Output"), "neither\nmine\n");
+    assert!(!Path::new("/tmp/written-below").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
