@@ -15,7 +15,7 @@ const QUIET: [(&str, &str); 9] = [
     ("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9/"),
     ("FEAST_USAGE", "False"),
     ("SCARF_NO_ANALYTICS", "true"),
-    ("HF_HUB_OFFLINE", "1"),
+    ("HF_HUB_DISABLE_TELEMETRY", "1"),
     ("GIT_TERMINAL_PROMPT", "0"),
     ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
 ];
