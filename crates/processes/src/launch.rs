@@ -1,7 +1,7 @@
 //! What to run, and how.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,9 @@ pub struct Launch {
     /// What it sees of the file system; `None`: what is there.
     #[serde(default)]
     pub view: Option<View>,
+    /// By whom it is launched, for its record.
+    #[serde(default)]
+    pub launcher: Launcher,
 }
 
 impl Launch {
@@ -66,7 +69,29 @@ impl Launch {
             publish: Vec::new(),
             stragglers: Stragglers::Kill,
             view: None,
+            launcher: Launcher::default(),
             dir,
+        }
+    }
+}
+
+/// How a program comes to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Launcher {
+    /// In a process that was started for it.
+    Fresh {
+        /// Why no worker forked it; empty where that is no question.
+        because: String,
+    },
+    /// In a fork of a [`Worker`](crate::Worker).
+    Worker,
+}
+
+impl Default for Launcher {
+    fn default() -> Self {
+        Self::Fresh {
+            because: String::new(),
         }
     }
 }
@@ -162,38 +187,82 @@ impl Shim {
             source,
         };
         std::fs::create_dir_all(&launch.dir).map_err(ProcessError::file(&launch.dir))?;
-        let mut command = Command::new(&self.program);
-        command
-            .arg0(
-                std::env::args_os()
-                    .next()
-                    .unwrap_or_else(|| OsString::from("shim")),
-            )
+        let shim = self.command(launch);
+        let mut child = Command::new(&shim.program)
+            .arg0(&shim.words[0])
+            .args(&shim.words[1..])
             .env_clear()
+            .envs(&shim.env)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .current_dir("/");
-        if let Some(mark) = launch.env.get(MARK_VARIABLE) {
-            command.env(MARK_VARIABLE, mark);
-        }
-        match self.guise {
-            Guise::Subcommand => command.arg("shim").arg(&launch.dir),
-            Guise::Test(name) => command
-                .env(TEST_VARIABLE, "1")
-                .args([name, "--exact", "--nocapture"]),
-        };
-        let mut child = command.spawn().map_err(spawn)?;
+            .current_dir("/")
+            .spawn()
+            .map_err(spawn)?;
         let mut input = child.stdin.take().expect("invariant: standard input is a pipe");
         let pid = i32::try_from(child.id()).expect("invariant: a process id is a positive i32");
         // Read before anyone reaps it, so it is this process's, also if it has ended already.
         let row = crate::table::Row::read(pid).ok_or_else(|| spawn(std::io::ErrorKind::NotFound.into()))?;
         // The description holds secrets (env), so it goes through a pipe, not through a file. A shim that ended before
         // it read all leaves no record, which `wait` tells as lost.
-        let description = serde_json::to_vec(launch).expect("invariant: a launch has string keys only");
+        let order = Order {
+            launch: Cow::Borrowed(launch),
+            forked: None,
+        };
+        let description = serde_json::to_vec(&order).expect("invariant: a launch has string keys only");
         match input.write_all(&description) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(spawn(error)),
             _ => Ok(row.identity()),
         }
     }
+
+    /// What the shim of a launch is started as.
+    fn command(&self, launch: &Launch) -> ShimCommand {
+        let name = std::env::args().next().unwrap_or_else(|| "shim".to_owned());
+        let mark = launch.env.get_key_value(MARK_VARIABLE);
+        let mut env: BTreeMap<_, _> = mark
+            .into_iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let words = match self.guise {
+            Guise::Subcommand => vec![name, "shim".to_owned(), launch.dir.display().to_string()],
+            Guise::Test(test) => {
+                env.insert(TEST_VARIABLE.to_owned(), "1".to_owned());
+                [&name, test, "--exact", "--nocapture"]
+                    .map(str::to_owned)
+                    .to_vec()
+            }
+        };
+        ShimCommand {
+            program: self.program.clone(),
+            words,
+            env,
+        }
+    }
+
+    /// The same, for a process that is not this one.
+    pub(crate) fn command_for_another(&self, launch: &Launch) -> ShimCommand {
+        let mut command = self.command(launch);
+        if command.program == Path::new("/proc/self/exe") {
+            command.program = format!("/proc/{}/exe", std::process::id()).into();
+        }
+        command
+    }
+}
+
+/// What a shim is told on its standard input.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Order<'launch> {
+    pub(crate) launch: Cow<'launch, Launch>,
+    /// The program, where a worker has forked it already: it waits for its standard streams.
+    pub(crate) forked: Option<i32>,
+}
+
+/// How a process becomes the shim of a launch.
+#[derive(Serialize)]
+pub(crate) struct ShimCommand {
+    program: PathBuf,
+    /// Its arguments with its name.
+    words: Vec<String>,
+    env: BTreeMap<String, String>,
 }

@@ -7,6 +7,8 @@
 //! A launch folder holds `shim.json` (who runs here, written before the program starts) and `exit.json` (how it ended,
 //! written after its outputs are in place). `shim.json` is created exactly once, so one folder never runs twice.
 //!
+//! Python programs can be forked from a [`Worker`] that has imported what they need, under the same shim.
+//!
 //! A program that launches hands its arguments to [`run_if_shim`] first thing in `main`, before any thread exists.
 
 mod attach;
@@ -18,16 +20,18 @@ mod record;
 mod shim;
 mod table;
 mod view;
+mod worker;
 
 pub use attach::{Attached, attach, terminate, wait};
 pub use durable::write_durably;
 pub use error::ProcessError;
 pub use identity::ProcessIdentity;
-pub use launch::{Launch, LogLimit, Shim, Stragglers};
+pub use launch::{Launch, Launcher, LogLimit, Shim, Stragglers};
 pub use record::{Cause, End, ExitRecord, Outcome, Usage};
 pub use shim::{run_as_test, run_if_shim};
 pub use table::{ProcessTable, Row, marked};
 pub use view::{Mount, Rest, View};
+pub use worker::{Worker, WorkerError, WorkerSpec};
 
 /// The environment variable that carries the mark of a state folder through all its processes.
 pub const MARK_VARIABLE: &str = "BASECAMP_MARK";

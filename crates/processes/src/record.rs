@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProcessError;
+use crate::launch::Launcher;
 
 /// How a launched program ended, as its shim wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct ExitRecord {
     pub stragglers_killed: u32,
     /// Bytes of output that the log limit dropped.
     pub log_bytes_dropped: u64,
+    /// By whom it was launched.
+    #[serde(default)]
+    pub launcher: Launcher,
 }
 
 impl ExitRecord {

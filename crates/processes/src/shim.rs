@@ -8,21 +8,23 @@ mod log;
 mod publish;
 mod view;
 
-use std::io::{ErrorKind, Read};
-use std::os::fd::AsFd;
+use std::io::{ErrorKind, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use rustix::time::Timespec;
 
 use crate::attach::Claim;
 use crate::durable::write_durably;
 use crate::identity::ProcessIdentity;
-use crate::launch::{Launch, Stragglers};
+use crate::launch::{Launch, Order, Stragglers};
 use crate::record::{Cause, End, ExitRecord, Usage};
 use crate::table::{ProcessTable, Row};
 
@@ -62,7 +64,7 @@ pub fn run_as_test() {
 /// Success says that a record was written.
 fn run() -> ExitCode {
     let mut description = Vec::new();
-    let launch: Launch = match std::io::stdin().read_to_end(&mut description) {
+    let order: Order<'_> = match std::io::stdin().read_to_end(&mut description) {
         Ok(_) => match serde_json::from_slice(&description) {
             Ok(launch) => launch,
             // The launcher died in mid-sentence: nothing was asked for.
@@ -70,6 +72,7 @@ fn run() -> ExitCode {
         },
         Err(_) => return ExitCode::FAILURE,
     };
+    let launch = order.launch;
     // Fails only where the launcher has made it a leader already, which serves as well.
     let _ = rustix::process::setsid();
     match Claim::Taken(ProcessIdentity::own()).stake(&launch.dir) {
@@ -77,7 +80,7 @@ fn run() -> ExitCode {
         // Somebody has given this launch up.
         Ok(false) | Err(_) => return ExitCode::FAILURE,
     }
-    let record = supervise(&launch);
+    let record = supervise(&launch, order.forked);
     let bytes = serde_json::to_vec(&record).expect("invariant: plain data");
     loop {
         match write_durably(&launch.dir.join("exit.json"), &bytes, 0o600) {
@@ -91,7 +94,7 @@ fn run() -> ExitCode {
     }
 }
 
-fn supervise(launch: &Launch) -> ExitRecord {
+fn supervise(launch: &Launch, forked: Option<i32>) -> ExitRecord {
     let started = SystemTime::now();
     let clock = Instant::now();
     let mut record = ExitRecord {
@@ -106,8 +109,9 @@ fn supervise(launch: &Launch) -> ExitRecord {
         publish_error: None,
         stragglers_killed: 0,
         log_bytes_dropped: 0,
+        launcher: launch.launcher.clone(),
     };
-    let mut supervision = match Supervision::start(launch) {
+    let mut supervision = match Supervision::start(launch, forked) {
         Ok(supervision) => supervision,
         Err(reason) => {
             record.end = End::NotStarted(reason);
@@ -183,7 +187,7 @@ fn came(mut pipe: &UnixStream) -> bool {
 }
 
 impl<'launch> Supervision<'launch> {
-    fn start(launch: &'launch Launch) -> Result<Self, String> {
+    fn start(launch: &'launch Launch, forked: Option<i32>) -> Result<Self, String> {
         let told = |what: &str| {
             let what = what.to_owned();
             move |error: std::io::Error| format!("{what}: {error}")
@@ -192,30 +196,16 @@ impl<'launch> Supervision<'launch> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|errno| format!("child subreaper: {errno}"))?;
         let (logs, stdout, stderr) = Logs::open(launch)?;
-        let child = match &launch.view {
-            Some(view) => view::spawn(launch, view, stdout, stderr),
-            // std looks the program up in the PATH that it sets for it.
-            None => Command::new(&launch.program)
-                .args(&launch.args)
-                .env_clear()
-                .envs(&launch.env)
-                .current_dir(&launch.cwd)
-                .stdin(Stdio::null())
-                .stdout(stdout)
-                .stderr(stderr)
-                .spawn(),
-        };
-        let child = child.map_err(|error| {
-            if launch.cwd.is_dir() {
-                told(&launch.program.display().to_string())(error)
-            } else {
-                told(&format!("working folder {}", launch.cwd.display()))(error)
+        let program = match forked {
+            Some(pid) => {
+                hand_over(&stdout, &stderr).map_err(told("its worker's fork"))?;
+                pid
             }
-        })?;
-        let pid = i32::try_from(child.id()).expect("invariant: a process id is a positive i32");
+            None => spawn(launch, stdout.into(), stderr.into())?,
+        };
         Ok(Self {
             launch,
-            program: Pid::from_raw(pid).expect("invariant: a process id is positive"),
+            program: Pid::from_raw(program).expect("invariant: a process id is positive"),
             end: None,
             cause: Cause::Program,
             signals,
@@ -322,6 +312,47 @@ impl<'launch> Supervision<'launch> {
         drop(watched);
         self.logs.pump();
     }
+}
+
+fn spawn(launch: &Launch, stdout: Stdio, stderr: Stdio) -> Result<i32, String> {
+    let child = match &launch.view {
+        Some(view) => view::spawn(launch, view, stdout, stderr),
+        // std looks the program up in the PATH that it sets for it.
+        None => Command::new(&launch.program)
+            .args(&launch.args)
+            .env_clear()
+            .envs(&launch.env)
+            .current_dir(&launch.cwd)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn(),
+    };
+    let child = child.map_err(|error| {
+        if launch.cwd.is_dir() {
+            format!("{}: {error}", launch.program.display())
+        } else {
+            format!("working folder {}: {error}", launch.cwd.display())
+        }
+    })?;
+    Ok(i32::try_from(child.id()).expect("invariant: a process id is a positive i32"))
+}
+
+/// Sends a program that a worker has forked its standard output and standard error; it begins when it has them. The
+/// socket to it is this process's standard input.
+fn hand_over(stdout: &OwnedFd, stderr: &OwnedFd) -> std::io::Result<()> {
+    let streams = [stdout.as_fd(), stderr.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&streams));
+    let socket = std::io::stdin();
+    sendmsg(
+        &socket,
+        &[IoSlice::new(&[0])],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
 }
 
 fn end_of(status: WaitStatus) -> End {

@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use crate::launch::{Launch, LogLimit};
 
@@ -24,7 +23,7 @@ struct PipedLog {
 
 impl Logs {
     /// Opens the files; returns what the program gets as standard output and standard error.
-    pub(crate) fn open(launch: &Launch) -> Result<(Self, Stdio, Stdio), String> {
+    pub(crate) fn open(launch: &Launch) -> Result<(Self, OwnedFd, OwnedFd), String> {
         let open = |path: &Path| {
             File::options()
                 .append(true)
