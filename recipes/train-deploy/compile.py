@@ -46,6 +46,7 @@ class Image:
     digest: str
     files: dict[str, str]
     tags: dict[str, str]
+    modules: list[str]
 
     def reference(self, step: str) -> str:
         """The image as a step names it."""
@@ -140,7 +141,35 @@ def image(root: Path, registry: str, steps: list[str]) -> Image:
     tags = {
         step: f"{step}-{_digest({path: files[path] for path in {*mine, LOCK}})[:12]}" for step, mine in sources.items()
     }
-    return Image(f"{registry}/{NAME}", _digest(files), files, tags)
+    return Image(f"{registry}/{NAME}", _digest(files), files, tags, libraries(root, steps))
+
+
+def libraries(root: Path, steps: list[str]) -> list[str]:
+    """Modules, none of the recipe's own, that these steps import themselves: not what they start elsewhere."""
+    own: set[str] = set()
+    found: set[str] = set()
+    waiting = [f"steps.{step}" for step in steps]
+    while waiting:
+        module = waiting.pop()
+        if module in own:
+            continue
+        own.add(module)
+        if (file := module_file(root, module)) is None:
+            continue
+        tree = ast.parse(file.read_bytes(), str(file))
+        imported = set(_imports(tree, module, is_package=file.name == "__init__.py"))
+        waiting += imported
+        found |= {name for name in _modules(tree) if name.partition(".")[0] not in sys.stdlib_module_names}
+    return sorted(name for name in found if module_file(root, name) is None and not (root / name).is_dir())
+
+
+def _modules(tree: ast.Module) -> Iterator[str]:
+    """What its imports name as modules for certain: `a.b` of `from a.b import c`, which may be none."""
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
 
 
 def _digest(files: dict[str, str]) -> str:
@@ -184,7 +213,14 @@ def main() -> None:
     # KFP describes the pipeline in comments first, in an order that differs from process to process.
     text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
     (arguments.out / "pipeline.yaml").write_text(text, encoding="utf-8")
-    manifest = {"name": made.name, "digest": made.digest, "files": made.files, "tags": made.tags}
+    manifest = {
+        "name": made.name,
+        "digest": made.digest,
+        "files": made.files,
+        "tags": made.tags,
+        "modules": made.modules,
+        "own": list(pipeline.OWN_VARIABLES),
+    }
     (arguments.out / "image.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     serving = yaml.safe_dump(runtime(RECIPE, made), sort_keys=False)
     (arguments.out / "runtime.yaml").write_text(serving, encoding="utf-8")

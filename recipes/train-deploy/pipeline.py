@@ -57,6 +57,10 @@ up with, 0 would let pass what merely repeats last week, and half of what is usu
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
+OWN_VARIABLES = ("RECIPE_IMAGE",)
+"""What differs from step to step, and is read when a step runs: everything else may be read by imports."""
+
+
 def build(images: dict[str, str]) -> Callable[..., Any]:
     """The pipeline function; `images` names each step's image."""
     components = {

@@ -194,6 +194,7 @@ fn engine_config(
         environment: Arc::new(environment),
         env,
         system_path: system_path(),
+        workers: Some(state.root().join("workers")),
         ..EngineConfig::below(state.root(), images, Shim::this_program())
     })
 }

@@ -108,6 +108,8 @@ impl Managed {
             path,
             env: BTreeMap::new(),
             workdir,
+            modules: Vec::new(),
+            own: Vec::new(),
         };
         self.started(image, environment, reach, unwrapped).map(Some)
     }

@@ -19,6 +19,12 @@ pub struct ImageManifest {
     pub files: BTreeMap<String, String>,
     /// Step → tag.
     pub tags: BTreeMap<String, String>,
+    /// Modules that steps import, none of the recipe's own: a worker may import them before.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// Variables of which each task has its own value, and which no module reads when it is imported.
+    #[serde(default)]
+    pub own: Vec<String>,
 }
 
 impl ImageManifest {

@@ -36,6 +36,12 @@ pub struct Environment {
     pub env: BTreeMap<String, String>,
     /// The image's working folder: its files. Not to be written to.
     pub workdir: PathBuf,
+    /// Modules that its programs import: a worker may import them before.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// Variables that such a worker need not have as its programs have them.
+    #[serde(default)]
+    pub own: Vec<String>,
 }
 
 /// What publishing changed.
@@ -129,6 +135,8 @@ impl ImageStore {
             path: base.path.clone(),
             env,
             workdir: files,
+            modules: manifest.modules.clone(),
+            own: manifest.own.clone(),
         };
         let text = serde_json::to_vec_pretty(&environment).expect("invariant: string keys");
         write_whole(&folder.join(format!("{}.json", manifest.digest)), &text)?;

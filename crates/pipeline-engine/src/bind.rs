@@ -19,7 +19,7 @@ use crate::model::{ArtifactRecord, BoundArtifact, BoundParameter, Origin};
 use crate::program::{ParameterBinding, Step};
 
 pub(crate) use items::{Items, items, iteration};
-pub(crate) use variables::{References, VariableSource, references};
+pub(crate) use variables::{References, Variable, VariableSource, references};
 pub(crate) use volumes::VolumeSource;
 
 /// Parameters and artifacts of one side of a task.

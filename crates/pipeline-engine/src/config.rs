@@ -37,6 +37,8 @@ pub struct EngineConfig {
     pub shim: Shim,
     /// What tasks may use at once.
     pub capacity: Capacity,
+    /// Folder of warm workers, which fork Python components; `None`: each gets a process of its own.
+    pub workers: Option<PathBuf>,
     /// Bytes of an attempt's log that are kept, from its start; what is dropped is said at its end.
     pub log_limit: u64,
     /// The time that schedules go by.
@@ -62,6 +64,7 @@ impl EngineConfig {
             system_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             shim,
             capacity: Capacity::of_machine(),
+            workers: None,
             log_limit: 64 << 20,
             clock: Arc::new(SystemClock),
             at_instant: None,

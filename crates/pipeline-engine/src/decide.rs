@@ -179,7 +179,14 @@ impl Machine {
             Event::Start => self.start(now, &mut decision),
             Event::LookedUp { task, answer } => self.looked_up(task, answer, now, &mut decision),
             Event::Admitted { task } => self.admitted(task, now, &mut decision),
-            Event::Ended { task, attempt, end } => self.attempt_ended(task, attempt, end, now, &mut decision),
+            Event::Ended {
+                task,
+                attempt,
+                end,
+                launcher,
+            } => {
+                self.attempt_ended(task, attempt, (end, launcher), now, &mut decision);
+            }
             Event::Woken { task } => self.woken(task, &mut decision),
             Event::Terminate => self.terminate(None, now, &mut decision),
             // A run that was tried again has a later one.

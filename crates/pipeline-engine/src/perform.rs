@@ -15,6 +15,7 @@ mod environment;
 pub(crate) mod import;
 mod outputs;
 mod view;
+mod worker;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::{cache, start};
 use admission::Admission;
 use commit::{Batch, Committing};
 pub(crate) use view::Views;
+pub(crate) use worker::Workers;
 
 /// What every part of the performer has at hand.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) events: broadcast::Sender<events::Event>,
     pub(crate) views: Views,
+    pub(crate) workers: Workers,
 }
 
 /// What the performer is told.

@@ -85,7 +85,10 @@ pub enum Launcher {
         because: String,
     },
     /// In a fork of a [`Worker`](crate::Worker).
-    Worker,
+    Worker {
+        /// Modules that the worker could not import, with the reason.
+        without: BTreeMap<String, String>,
+    },
 }
 
 impl Default for Launcher {

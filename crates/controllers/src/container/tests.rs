@@ -10,6 +10,8 @@ fn image() -> Environment {
         path: vec!["/env/bin".into()],
         env: BTreeMap::from([("PYTHONPATH".into(), "/image".into())]),
         workdir: "/image".into(),
+        modules: Vec::new(),
+        own: Vec::new(),
     }
 }
 

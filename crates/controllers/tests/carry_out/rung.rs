@@ -354,6 +354,8 @@ fn publish(images: &ImageStore) {
         digest: hex::encode(Sha256::digest(format!("{files:?}"))),
         files: files.into(),
         tags: BTreeMap::from([("all".into(), "all-0".into())]),
+        modules: Vec::new(),
+        own: Vec::new(),
     };
     let base = Base {
         path: vec![python().parent().unwrap().to_owned()],

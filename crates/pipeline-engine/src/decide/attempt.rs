@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use processes::Launcher;
 
 use super::{AttemptEnd, Decision, Effect, Machine, Phase, Row, TaskId, Trigger};
 use crate::model::{AttemptState, CacheDecision, TaskKind};
@@ -44,7 +45,7 @@ impl Machine {
         &mut self,
         id: TaskId,
         attempt: u32,
-        end: AttemptEnd,
+        (end, launcher): (AttemptEnd, Option<Launcher>),
         at: Timestamp,
         decision: &mut Decision,
     ) {
@@ -73,6 +74,7 @@ impl Machine {
                 state,
                 at,
                 message,
+                launcher,
             });
         }
         match end {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pipeline_spec::placeholder::Facts;
+use processes::Launcher;
 
 use super::{Fingerprinted, Outputs, Phase};
 use crate::bind::{Bound, References};
@@ -33,6 +34,7 @@ pub(crate) enum Event {
         task: TaskId,
         attempt: u32,
         end: AttemptEnd,
+        launcher: Option<Launcher>,
     },
     /// The wait before a retry is over.
     Woken { task: TaskId },
@@ -109,6 +111,7 @@ pub(crate) enum Row {
         state: AttemptState,
         at: Timestamp,
         message: Option<String>,
+        launcher: Option<Launcher>,
     },
     /// What was decided about the cache.
     CacheDecided(Box<CacheDecided>),

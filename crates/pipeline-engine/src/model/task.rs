@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use pipeline_spec::ir::ArtifactType;
+use processes::Launcher;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -209,6 +210,8 @@ pub struct Attempt {
     pub finished_at: Option<Timestamp>,
     /// Why it failed.
     pub message: Option<String>,
+    /// Who launched it; `None` until it has ended, and where that is unknown.
+    pub launcher: Option<Launcher>,
     /// Standard output and standard error, as they were written.
     pub log: PathBuf,
 }

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use processes::{Attached, Cause, End, ExitRecord, Outcome, ProcessIdentity};
+use processes::{
+    Attached, Cause, End, ExitRecord, Launch, Launcher, Outcome, ProcessError, ProcessIdentity, Worker,
+    WorkerError,
+};
 use tokio::sync::Notify;
 
 use super::command::{self, GRACE, Places};
@@ -11,73 +14,94 @@ use super::{Shared, outputs};
 use crate::decide::{AttemptEnd, Order};
 use crate::layout;
 
+/// How an attempt ended, and by whom it was launched, where that is known.
+pub(super) type Ended = (AttemptEnd, Option<Launcher>);
+
 /// A new attempt, from its folders to its end. `stop` ends it early.
-pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> AttemptEnd {
-    let launch = match command::prepare(&shared, &order).await {
-        Ok(launch) => launch,
-        Err(message) => {
-            return AttemptEnd::Failed {
-                message,
-                again: false,
-            };
-        }
+pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> Ended {
+    let (launch, worker) = match command::prepare(&shared, &order).await {
+        Ok(prepared) => prepared,
+        Err(message) => return failed(message, false),
     };
-    let places = Places::of(&shared.config, &order);
-    let shim = shared.config.shim.clone();
-    let launched = tokio::task::spawn_blocking(move || shim.launch(&launch)).await;
+    let for_launch = Arc::clone(&shared);
+    let launched = tokio::task::spawn_blocking(move || begin(&for_launch, launch, worker.as_ref())).await;
     match launched {
-        Ok(Ok(identity)) => watch(order, places, identity, stop).await,
+        Ok(Ok(Some(identity))) => {
+            let places = Places::of(&shared.config, &order);
+            watch(order, places, identity, stop).await
+        }
+        Ok(Ok(None)) => attach(shared, order, stop).await,
         // The machine has no process to give, say: that passes.
-        Ok(Err(error)) => AttemptEnd::Failed {
-            message: error.to_string(),
-            again: true,
-        },
-        Err(_) => AttemptEnd::NeverStarted,
+        Ok(Err(error)) => failed(error.to_string(), true),
+        Err(_) => (AttemptEnd::NeverStarted, None),
     }
 }
 
-/// An attempt of an earlier engine: still running, or ended meanwhile.
-pub(super) async fn attach(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> AttemptEnd {
+/// Starts what an attempt runs; `None` where a worker has gone away in the middle of it.
+fn begin(
+    shared: &Shared,
+    mut launch: Launch,
+    worker: Option<&Arc<Worker>>,
+) -> Result<Option<ProcessIdentity>, ProcessError> {
+    let shim = &shared.config.shim;
+    if let Some(worker) = worker {
+        match worker.launch(shim, &launch) {
+            Ok(identity) => return Ok(Some(identity)),
+            Err(WorkerError::Gone(_)) => {
+                shared.workers.forget(worker);
+                return Ok(None);
+            }
+            Err(refused) => {
+                launch.launcher = Launcher::Fresh {
+                    because: refused.to_string(),
+                };
+            }
+        }
+    }
+    shim.launch(&launch).map(Some)
+}
+
+/// An attempt of an earlier engine, or of a worker that is gone: still running, or ended meanwhile.
+pub(super) async fn attach(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> Ended {
     let places = Places::of(&shared.config, &order);
     match processes::attach(&places.folder) {
         Ok(Attached::Running(identity)) => watch(order, places, identity, stop).await,
         Ok(Attached::Ended(record)) => ended(order, places, record).await,
-        Ok(Attached::NeverStarted) => AttemptEnd::NeverStarted,
-        Ok(Attached::Lost) => AttemptEnd::Lost,
-        Err(error) => AttemptEnd::Failed {
-            message: error.to_string(),
-            again: true,
-        },
+        Ok(Attached::NeverStarted) => (AttemptEnd::NeverStarted, None),
+        Ok(Attached::Lost) => (AttemptEnd::Lost, None),
+        Err(error) => failed(error.to_string(), true),
     }
 }
 
-async fn watch(order: Order, places: Places, identity: ProcessIdentity, stop: Arc<Notify>) -> AttemptEnd {
+fn failed(message: String, again: bool) -> Ended {
+    (AttemptEnd::Failed { message, again }, None)
+}
+
+async fn watch(order: Order, places: Places, identity: ProcessIdentity, stop: Arc<Notify>) -> Ended {
     let outcome = tokio::select! {
         outcome = processes::wait(&identity, &places.folder) => outcome,
         () = stop.notified() => {
             if let Err(error) = processes::terminate(&identity, GRACE).await {
-                return AttemptEnd::Failed { message: error.to_string(), again: false };
+                return failed(error.to_string(), false);
             }
             processes::wait(&identity, &places.folder).await
         }
     };
     match outcome {
         Ok(Outcome::Ended(record)) => ended(order, places, record).await,
-        Ok(Outcome::Lost) => AttemptEnd::Lost,
-        Err(error) => AttemptEnd::Failed {
-            message: error.to_string(),
-            again: true,
-        },
+        Ok(Outcome::Lost) => (AttemptEnd::Lost, None),
+        Err(error) => failed(error.to_string(), true),
     }
 }
 
-async fn ended(order: Order, places: Places, record: ExitRecord) -> AttemptEnd {
+async fn ended(order: Order, places: Places, record: ExitRecord) -> Ended {
+    let launcher = Some(record.launcher.clone());
     if record.cause == Cause::Terminated {
-        return AttemptEnd::Stopped;
+        return (AttemptEnd::Stopped, launcher);
     }
     let read = tokio::task::spawn_blocking(move || judge(&order, &places, &record)).await;
     // Only a closing runtime lets go of it: the next engine reads the same record.
-    read.unwrap_or(AttemptEnd::NeverStarted)
+    (read.unwrap_or(AttemptEnd::NeverStarted), launcher)
 }
 
 /// What a record says, and what the attempt left.

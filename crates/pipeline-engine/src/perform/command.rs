@@ -4,12 +4,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline_spec::ir::{ComponentSpec, ContainerSpec, Executor};
 use pipeline_spec::placeholder::{Argument, Template};
 use pipeline_spec::{ArtifactList, ExecutorInput, OutputParameter, Outputs, RuntimeArtifact};
-use processes::{Launch, LogLimit, Stragglers};
+use processes::{Launch, Launcher, LogLimit, Stragglers, Worker};
 
 use super::{Shared, component, environment, view};
 use crate::config::EngineConfig;
@@ -84,8 +85,9 @@ pub(super) fn container(order: &Order) -> Option<(&ContainerSpec, &str)> {
     }
 }
 
-/// Everything that an attempt is launched with. The error is for people, and trying again would not help.
-pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<Launch, String> {
+/// Everything that an attempt is launched with, and the worker that is to fork it. The error is for people, and trying
+/// again would not help.
+pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<(Launch, Option<Arc<Worker>>), String> {
     let config = &shared.config;
     let (container, label) = container(order).ok_or("its executor is no container")?;
     let places = Places::of(config, order);
@@ -135,6 +137,17 @@ pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<Launch, St
     launch.stragglers = Stragglers::Kill;
     launch.publish = publications(component, &places);
     launch.view = view::of(shared, order, &places.folder, start.reach).await?;
+    let chosen = shared
+        .workers
+        .choose(&start, &order.references.variables, &launch);
+    launch.launcher = match &chosen {
+        Ok(worker) => Launcher::Worker {
+            without: worker.failed().clone(),
+        },
+        Err(because) => Launcher::Fresh {
+            because: because.clone(),
+        },
+    };
 
     let scratch = layout::scratch(&config.scratch, order.task, order.attempt);
     let made = tokio::task::spawn_blocking(move || {
@@ -146,7 +159,7 @@ pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<Launch, St
         Ok(made) => made.map_err(|(path, error)| format!("{}: {error}", path.display()))?,
         Err(_) => return Err("the engine is closing".to_owned()),
     }
-    Ok(launch)
+    Ok((launch, chosen.ok()))
 }
 
 fn executor_input(order: &Order, component: &ComponentSpec, places: &Places) -> ExecutorInput {

@@ -8,13 +8,11 @@ use image_store::{Packages, Start};
 use super::environment;
 use crate::layout;
 
-/// What runs KFP's executor on the source of a component.
-const EXECUTOR: [&str; 4] = [
-    "python3",
-    "-m",
-    "kfp.dsl.executor_main",
-    "--component_module_path",
-];
+/// KFP's executor.
+pub(super) const EXECUTOR_MODULE: &str = "kfp.dsl.executor_main";
+
+/// What runs it on the source of a component.
+const EXECUTOR: [&str; 4] = ["python3", "-m", EXECUTOR_MODULE, "--component_module_path"];
 
 /// Installs packages once for all that ask for the same, then goes on to the command. `$0` is the folder they are in.
 const INSTALL: &str = "\

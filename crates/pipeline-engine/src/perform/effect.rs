@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::{Message, Performer, Shared, answer, attempt};
-use crate::decide::{AttemptEnd, Effect, Event, Order};
+use crate::decide::{Effect, Event, Order};
 use crate::layout;
 use crate::model::RunId;
 
@@ -23,7 +23,13 @@ impl Performer {
                 tokio::spawn(async move {
                     let (task, attempt) = (order.task, order.attempt);
                     let end = answer::answer(shared, order).await;
-                    let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
+                    let ended = Event::Ended {
+                        task,
+                        attempt,
+                        end,
+                        launcher: None,
+                    };
+                    let _ = outbox.send(Message::Event(run, ended));
                 });
             }
             Effect::Stop { task, attempt } => {
@@ -54,7 +60,7 @@ impl Performer {
     /// Carries an attempt out beside everything else, and tells of its end.
     fn begin<F>(&mut self, order: Order, carry_out: impl FnOnce(Arc<Shared>, Order, Arc<Notify>) -> F)
     where
-        F: Future<Output = AttemptEnd> + Send + 'static,
+        F: Future<Output = attempt::Ended> + Send + 'static,
     {
         let (run, task, attempt) = (order.run, order.task, order.attempt);
         let stop = Arc::new(Notify::new());
@@ -62,8 +68,14 @@ impl Performer {
         let outbox = self.outbox.clone();
         let end = carry_out(Arc::clone(&self.shared), order, stop);
         tokio::spawn(async move {
-            let end = end.await;
-            let _ = outbox.send(Message::Event(run, Event::Ended { task, attempt, end }));
+            let (end, launcher) = end.await;
+            let ended = Event::Ended {
+                task,
+                attempt,
+                end,
+                launcher,
+            };
+            let _ = outbox.send(Message::Event(run, ended));
         });
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use processes::Launcher;
 use rusqlite::{Connection, params};
 
 use super::row::{Json, micros, to_json};
@@ -36,8 +37,10 @@ pub(crate) fn apply(connection: &Connection, rows: &[Row], events: &[Event]) -> 
                 state,
                 at,
                 message,
+                launcher,
             } => {
-                end_attempt(connection, *task, *number, *state, *at, message.as_deref())?;
+                let told = (message.as_deref(), launcher.as_ref());
+                end_attempt(connection, *task, *number, *state, *at, told)?;
             }
             Row::CacheDecided(decided) => decide_cache(connection, decided)?,
             Row::CacheEntry {
@@ -206,13 +209,21 @@ fn end_attempt(
     number: u32,
     state: AttemptState,
     at: Timestamp,
-    message: Option<&str>,
+    (message, launcher): (Option<&str>, Option<&Launcher>),
 ) -> Result<(), EngineError> {
     connection
         .prepare_cached(
-            "UPDATE attempts SET state = ?3, finished_at = ?4, message = ?5 WHERE task_id = ?1 AND number = ?2",
+            "UPDATE attempts SET state = ?3, finished_at = ?4, message = ?5, launcher = ?6 \
+             WHERE task_id = ?1 AND number = ?2",
         )?
-        .execute(params![task.to_string(), number, to_json(&state), micros(at), message])?;
+        .execute(params![
+            task.to_string(),
+            number,
+            to_json(&state),
+            micros(at),
+            message,
+            launcher.map(Json)
+        ])?;
     Ok(())
 }
 

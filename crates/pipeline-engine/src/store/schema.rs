@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::error::EngineError;
 
 /// Version of the tables below, kept as SQLite's `user_version`. A change adds a step to [`STEPS`].
-const STEPS: &[&str] = &[TABLES, RECURRING_RUNS, RERUNS];
+const STEPS: &[&str] = &[TABLES, RECURRING_RUNS, RERUNS, LAUNCHERS];
 
 /// Times are microseconds since the Unix epoch; ids are UUIDs as text; columns named after a list or an object are JSON.
 const TABLES: &str = "
@@ -176,6 +176,9 @@ CREATE INDEX runs_by_recurring_run ON runs (recurring_run_id, state) WHERE recur
 /// `rerun` is a [`crate::model::Rerun`].
 const RERUNS: &str = "ALTER TABLE runs ADD COLUMN rerun TEXT;";
 
+/// `launcher` is a [`processes::Launcher`].
+const LAUNCHERS: &str = "ALTER TABLE attempts ADD COLUMN launcher TEXT;";
+
 /// Sets a connection up and brings the tables up to date.
 pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -218,7 +221,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "{}: schema 99, this version knows 3; run the newer version",
+                "{}: schema 99, this version knows 4; run the newer version",
                 path.display()
             )
         );

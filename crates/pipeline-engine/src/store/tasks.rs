@@ -56,6 +56,7 @@ fn read_attempt(row: &Row<'_>, folder: &Path) -> rusqlite::Result<Attempt> {
         started_at: time(row, "started_at")?,
         finished_at: optional_time(row, "finished_at")?,
         message: row.get("message")?,
+        launcher: row.get::<_, Option<Json<_>>>("launcher")?.map(|json| json.0),
         log: layout::log(&folder.join(number.to_string())),
     })
 }

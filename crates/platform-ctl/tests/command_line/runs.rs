@@ -34,6 +34,8 @@ impl Rung {
             digest: "0".repeat(64),
             files: [].into(),
             tags: [("step".to_owned(), "latest".to_owned())].into(),
+            modules: Vec::new(),
+            own: Vec::new(),
         };
         images.publish(&recipe, &manifest, &Base::default()).unwrap();
         let config = EngineConfig::below(folder.path(), Arc::new(images), Shim::this_test_binary("shim"));

@@ -74,7 +74,7 @@ impl Warm {
         launch.env = environment(self.folder.path());
         launch.env.insert("OWN".into(), name.into());
         launch.grace = Duration::from_millis(200);
-        launch.launcher = Launcher::Worker;
+        launch.launcher = by_worker();
         launch
     }
 
@@ -84,6 +84,12 @@ impl Warm {
 
     async fn run(&self, launch: &Launch) -> ExitRecord {
         record(&self.start(launch), launch).await
+    }
+}
+
+fn by_worker() -> Launcher {
+    Launcher::Worker {
+        without: BTreeMap::new(),
     }
 }
 
@@ -123,7 +129,7 @@ async fn a_fork_sees_what_a_fresh_process_sees() {
     let record = warm.run(&forked).await;
     assert_eq!(
         (record.end, record.launcher),
-        (End::Code(0), Launcher::Worker),
+        (End::Code(0), by_worker()),
         "{}",
         read(&forked.stdout)
     );

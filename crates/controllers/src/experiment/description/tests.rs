@@ -60,6 +60,8 @@ fn described(experiment: &Experiment) -> Result<(Value, BTreeMap<String, String>
         path: vec!["/env/bin".into()],
         env: BTreeMap::new(),
         workdir: "/image".into(),
+        modules: Vec::new(),
+        own: Vec::new(),
     };
     let around = Surroundings {
         base: &BTreeMap::new(),

@@ -37,6 +37,8 @@ fn the_job_gets_the_heads_environment() {
         path: vec!["/env/bin".into()],
         env: BTreeMap::from([("PYTHONPATH".into(), "/image".into())]),
         workdir: "/image".into(),
+        modules: Vec::new(),
+        own: Vec::new(),
     };
     let base = BTreeMap::from([
         ("BASECAMP_MARK".to_owned(), "m".to_owned()),

@@ -98,6 +98,7 @@ fn every_transition_is_gone_through() {
                 task: first.0,
                 attempt: first.1,
                 end: fails(),
+                launcher: None,
             },
             Until::End,
         );

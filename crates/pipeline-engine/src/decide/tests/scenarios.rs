@@ -432,11 +432,13 @@ fn an_end_that_comes_twice_or_too_late_changes_nothing() {
             task,
             attempt,
             end: fails(),
+            launcher: None,
         },
         Event::Ended {
             task,
             attempt: attempt + 1,
             end: fails(),
+            launcher: None,
         },
         Event::Admitted { task },
         Event::Woken { task },

@@ -179,6 +179,7 @@ impl World {
                             task: order.task,
                             attempt: order.attempt,
                             end,
+                            launcher: None,
                         },
                         Until::End,
                     );
@@ -191,6 +192,7 @@ impl World {
                         task: order.task,
                         attempt: order.attempt,
                         end,
+                        launcher: None,
                     },
                     Until::End,
                 );
@@ -254,7 +256,15 @@ impl World {
         let process = self.processes.get_mut(&(task, attempt)).unwrap();
         let end = process.ended.clone().expect("it has ended");
         process.attached = false;
-        self.tell(Event::Ended { task, attempt, end }, until);
+        self.tell(
+            Event::Ended {
+                task,
+                attempt,
+                end,
+                launcher: None,
+            },
+            until,
+        );
     }
 
     pub(super) fn answer(&mut self, until: Until) {
