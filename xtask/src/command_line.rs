@@ -13,6 +13,8 @@ cargo xtask COMMAND
   tier6 COMMAND             what the rungs on Kubernetes install: lock, render, diff, verify, images
   test [SUITE...]           every test, or only these suites
   bench recipe [--json]     the recipe cold, warm and cached, seconds by step
+  bench engines [FLAG...]   what a task costs here and in other engines: --peers NAMES, --tasks N, --json
+  bench crash [FLAG...]     SIGKILL at every durable write, and at random: --kills N, --daemon-kills N, --seed S, --json
 
 Every command looks at the machine first, then sets up what is missing under .basecamp/ (BASECAMP_STATE_DIR or
 --state-dir DIR moves it).";
@@ -28,9 +30,16 @@ pub(crate) enum Command {
     Platform(Vec<OsString>),
     /// Names of suites; none: all.
     Test(Vec<String>),
-    BenchRecipe {
-        json: bool,
-    },
+    /// What to measure, then its flags.
+    Bench(Bench, Vec<OsString>),
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bench {
+    Recipe,
+    Engines,
+    Crash,
 }
 
 mod flags {
@@ -41,10 +50,6 @@ mod flags {
             }
             cmd test {
                 repeated suite: String
-            }
-            cmd bench {
-                optional --json
-                required what: String
             }
         }
     }
@@ -58,17 +63,29 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         Some("up" | "status" | "down" | "recipe" | "gate" | "tier6") => {
             return Ok(Command::Platform(arguments));
         }
+        Some("bench") => return bench(&arguments[1..]),
         _ => {}
     }
     let parsed = flags::Xtask::from_vec(arguments).map_err(|error| error.to_string())?;
     match parsed.subcommand {
         flags::XtaskCmd::Doctor(doctor) => Ok(Command::Doctor { json: doctor.json }),
         flags::XtaskCmd::Test(test) => Ok(Command::Test(test.suite)),
-        flags::XtaskCmd::Bench(bench) if bench.what == "recipe" => {
-            Ok(Command::BenchRecipe { json: bench.json })
-        }
-        flags::XtaskCmd::Bench(bench) => Err(format!("there is no bench `{}`; there is: recipe", bench.what)),
     }
+}
+
+fn bench(arguments: &[OsString]) -> Result<Command, String> {
+    let what = match arguments.first().and_then(|first| first.to_str()) {
+        Some("recipe") => Bench::Recipe,
+        Some("engines") => Bench::Engines,
+        Some("crash") => Bench::Crash,
+        other => {
+            let other = other.unwrap_or_default();
+            return Err(format!(
+                "there is no bench `{other}`; there are: recipe, engines, crash"
+            ));
+        }
+    };
+    Ok(Command::Bench(what, arguments[1..].to_vec()))
 }
 
 #[cfg(test)]
@@ -86,7 +103,11 @@ mod tests {
             ("--help", Command::Help),
             ("doctor --json", Command::Doctor { json: true }),
             ("test rust e2e", Command::Test(vec!["rust".into(), "e2e".into()])),
-            ("bench recipe", Command::BenchRecipe { json: false }),
+            ("bench recipe", Command::Bench(Bench::Recipe, Vec::new())),
+            (
+                "bench crash --kills 5",
+                Command::Bench(Bench::Crash, vec!["--kills".into(), "5".into()]),
+            ),
         ] {
             assert_eq!(parsed(line), Ok(expected), "{line}");
         }
@@ -103,8 +124,8 @@ mod tests {
     fn what_is_not_there_is_refused() {
         assert!(parsed("gates").is_err());
         assert_eq!(
-            parsed("bench engines").unwrap_err(),
-            "there is no bench `engines`; there is: recipe"
+            parsed("bench engine").unwrap_err(),
+            "there is no bench `engine`; there are: recipe, engines, crash"
         );
     }
 }

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(Command::Doctor { json }) => doctor::command(json),
         Ok(Command::Platform(arguments)) => programs::platform_ctl(&arguments),
         Ok(Command::Test(only)) => suites::command(&only),
-        Ok(Command::BenchRecipe { json }) => bench::command(json),
+        Ok(Command::Bench(what, flags)) => bench::command(what, &flags),
         Err(usage) => {
             eprintln!("{usage}\n\n{}", command_line::HELP);
             ExitCode::from(2)

@@ -7,6 +7,9 @@ use std::process::Command;
 use crate::doctor::Diagnosis;
 use crate::{clone, python};
 
+/// The product's programs.
+const PROGRAMS: [&str; 3] = ["basecampd", "platform-ctl", "mlship"];
+
 /// What a set-up clone offers.
 pub(crate) struct Ready {
     pub(crate) state: PathBuf,
@@ -30,7 +33,7 @@ pub(crate) fn set_up(need: Need, arguments: &[OsString]) -> Result<Ready, String
     let state = clone::state_dir(arguments);
     if need == Need::Programs {
         return Ok(Ready {
-            programs: build()?,
+            programs: build(&PROGRAMS)?,
             state,
         });
     }
@@ -42,7 +45,7 @@ pub(crate) fn set_up(need: Need, arguments: &[OsString]) -> Result<Ready, String
     let say = |line: &str| eprintln!("python: {line}");
     let (environment, programs) = std::thread::scope(|scope| {
         let environment = scope.spawn(|| python::set_up(&state, python, &say));
-        let programs = build();
+        let programs = build(&PROGRAMS);
         let environment = environment
             .join()
             .unwrap_or_else(|_| Err("the set-up of Python panicked".into()));
@@ -55,9 +58,8 @@ pub(crate) fn set_up(need: Need, arguments: &[OsString]) -> Result<Ready, String
     })
 }
 
-/// Builds the three programs; returns their folder.
-fn build() -> Result<PathBuf, String> {
-    let packages = ["basecampd", "platform-ctl", "mlship"];
+/// Builds programs; returns their folder.
+pub(crate) fn build(packages: &[&str]) -> Result<PathBuf, String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(clone::root()).args(["build", "--release"]);
     for package in packages {
