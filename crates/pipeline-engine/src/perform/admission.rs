@@ -1,4 +1,5 @@
-//! Whose turn it is on the machine: first come, first served, within what tasks may use at once.
+//! Whose turn it is on the machine: first come, first served, within what tasks may use at once. One that does not fit
+//! yet lets some others go ahead, and not for ever.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,13 +7,28 @@ use crate::config::Capacity;
 use crate::decide::Need;
 use crate::model::{RunId, TaskId};
 
+/// How many may overtake one that waits: on a small machine a large task would hold everything up until what runs has
+/// ended, and without a bound it would never begin.
+const OVERTAKEN: u32 = 100;
+/// How far down the queue somebody is looked for who fits, so that a long queue costs no more than a short one.
+const LOOKED_AT: usize = 64;
+
+/// One that waits.
+#[derive(Debug)]
+struct Waiting {
+    run: RunId,
+    task: TaskId,
+    need: Need,
+    overtaken: u32,
+}
+
 /// The queue, and what runs.
 #[derive(Debug)]
 pub(super) struct Admission {
     capacity: Capacity,
     used: Need,
     running: HashMap<TaskId, Need>,
-    queue: BTreeMap<u64, (RunId, TaskId, Need)>,
+    queue: BTreeMap<u64, Waiting>,
     places: HashMap<TaskId, u64>,
     next: u64,
 }
@@ -35,7 +51,13 @@ impl Admission {
     /// Takes a place at the end of the queue.
     pub(super) fn enqueue(&mut self, run: RunId, task: TaskId, need: Need) {
         self.places.insert(task, self.next);
-        self.queue.insert(self.next, (run, task, need));
+        let waiting = Waiting {
+            run,
+            task,
+            need,
+            overtaken: 0,
+        };
+        self.queue.insert(self.next, waiting);
         self.next += 1;
     }
 
@@ -58,19 +80,32 @@ impl Admission {
         }
     }
 
-    /// The next one in the queue, if it fits beside what runs. Nobody overtakes, so that nobody starves.
+    /// The next one in the queue that fits beside what runs, unless one before it was overtaken often enough.
     pub(super) fn admit(&mut self) -> Option<(RunId, TaskId)> {
-        let (&place, &(run, task, need)) = self.queue.first_key_value()?;
-        let need = self.clamped(need);
-        let fits = self.used.cpu_millis + need.cpu_millis <= self.capacity.cpu_millis
-            && self.used.memory + need.memory <= self.capacity.memory;
-        if !fits {
-            return None;
+        let place = self
+            .queue
+            .iter()
+            .take(LOOKED_AT)
+            .scan(true, |may_overtake, (&place, waiting)| {
+                let looked_at = may_overtake.then_some((place, waiting));
+                *may_overtake &= waiting.overtaken < OVERTAKEN;
+                looked_at
+            })
+            .find(|(_, waiting)| self.fits(waiting.need))
+            .map(|(place, _)| place)?;
+        for (_, before) in self.queue.range_mut(..place) {
+            before.overtaken += 1;
         }
-        self.queue.remove(&place);
+        let Waiting { run, task, need, .. } = self.queue.remove(&place)?;
         self.places.remove(&task);
         self.hold(task, need);
         Some((run, task))
+    }
+
+    fn fits(&self, need: Need) -> bool {
+        let need = self.clamped(need);
+        self.used.cpu_millis + need.cpu_millis <= self.capacity.cpu_millis
+            && self.used.memory + need.memory <= self.capacity.memory
     }
 
     /// Who asks for more than there is gets all there is, and then runs alone.
@@ -115,17 +150,42 @@ mod tests {
 
     #[test]
     fn the_first_come_first_as_many_as_fit() {
-        let mut admission = admission(&[(1, 1000, 0), (2, 500, 0), (3, 1000, 0), (4, 100, 0)]);
-        assert_eq!(admitted(&mut admission), [1, 2]);
-        admission.leave(task(2));
+        let mut admission = admission(&[(1, 1000, 0), (2, 500, 0), (3, 1000, 0), (4, 100, 0), (5, 2000, 0)]);
         assert_eq!(
             admitted(&mut admission),
-            [3],
-            "4 would have fitted before and did not overtake"
+            [1, 2, 4],
+            "3 does not fit, and lets 4 go ahead"
         );
+        admission.leave(task(2));
+        assert_eq!(admitted(&mut admission), [0; 0], "4 still runs");
         admission.leave(task(4));
+        assert_eq!(admitted(&mut admission), [3]);
+        admission.leave(task(5));
         admission.leave(task(1));
-        assert_eq!(admitted(&mut admission), [0; 0], "4 has left the queue");
+        admission.leave(task(3));
+        assert_eq!(admitted(&mut admission), [0; 0], "5 has left the queue");
+    }
+
+    #[test]
+    fn who_waits_is_not_overtaken_for_ever() {
+        let mut admission = admission(&[(1, 1500, 0), (2, 1000, 0)]);
+        assert_eq!(admitted(&mut admission), [1]);
+        let small = Need {
+            cpu_millis: 100,
+            memory: 0,
+        };
+        let mut overtook = 0;
+        for number in 3.. {
+            admission.enqueue(RUN, task(number), small);
+            if admitted(&mut admission).is_empty() {
+                break;
+            }
+            admission.leave(task(number));
+            overtook += 1;
+        }
+        assert_eq!(overtook, OVERTAKEN);
+        admission.leave(task(1));
+        assert_eq!(admitted(&mut admission).first(), Some(&2));
     }
 
     #[test]
@@ -139,10 +199,10 @@ mod tests {
     #[test]
     fn who_asks_for_more_than_there_is_runs_alone() {
         let mut admission = admission(&[(1, 100, 0), (2, 9000, 9000), (3, 100, 0)]);
-        assert_eq!(admitted(&mut admission), [1]);
+        assert_eq!(admitted(&mut admission), [1, 3]);
         admission.leave(task(1));
+        assert_eq!(admitted(&mut admission), [0; 0]);
+        admission.leave(task(3));
         assert_eq!(admitted(&mut admission), [2]);
-        admission.leave(task(2));
-        assert_eq!(admitted(&mut admission), [3]);
     }
 }
