@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use image_store::{ImageStore, Managed};
 use pipeline_engine::{Engine, EngineConfig};
-use processes::{ProcessIdentity, Shim};
+use processes::{ProcessIdentity, Shim, Workers};
 use resource_api::ResourceApi;
 use tier6::{DaemonLock, DaemonRecord, StateDir};
 use tokio::net::TcpListener;
@@ -104,12 +104,14 @@ async fn serve(state: &StateDir) -> anyhow::Result<()> {
     documents::apply(&client, &endpoints).await?;
 
     let images = Arc::new(ImageStore::open(state.images())?.with_managed(managed(state)?));
-    let config = controllers_config(state, &mut ports, ImageStore::clone(&images))?;
+    let workers = Workers::new(state.root().join("workers"));
+    let config = controllers_config(state, &mut ports, ImageStore::clone(&images), workers.clone())?;
     let stopped = stop.clone();
     servers.spawn(controllers_until(config, client.clone(), stopped));
     let engine = Engine::open(engine_config(
         state,
         images,
+        workers,
         kubernetes::Environment::new(client, &endpoints.resources.namespaces.pipelines),
     )?)
     .await?;
@@ -179,6 +181,7 @@ fn system_path() -> String {
 fn engine_config(
     state: &StateDir,
     images: Arc<ImageStore>,
+    workers: Workers,
     environment: kubernetes::Environment,
 ) -> anyhow::Result<EngineConfig> {
     let mut env = tier6::child_environment(state)?;
@@ -194,7 +197,7 @@ fn engine_config(
         environment: Arc::new(environment),
         env,
         system_path: system_path(),
-        workers: Some(state.root().join("workers")),
+        workers: Some(workers),
         ..EngineConfig::below(state.root(), images, Shim::this_program())
     })
 }
@@ -203,6 +206,7 @@ fn controllers_config(
     state: &StateDir,
     ports: &mut Ports,
     images: ImageStore,
+    workers: Workers,
 ) -> anyhow::Result<controllers::Config> {
     let mut url = |name: &str| anyhow::Ok(Url::parse(&format!("http://127.0.0.1:{}", ports.of(name)?))?);
     let (dashboard, entry, own) = (url("ray-dashboard")?, url("serving")?, url("traefik")?);
@@ -216,6 +220,7 @@ fn controllers_config(
         images,
         python: state.python()?.join("bin/python"),
         shim: Shim::this_program(),
+        workers: Some(workers),
         ray: controllers::Ray {
             address: format!("127.0.0.1:{}", ports.of("ray-gcs")?),
             dashboard,

@@ -1,4 +1,4 @@
-"""`tune.py run DIRECTORY` carries out the experiment of this folder, `tune.py end DIRECTORY` ends what is left of it.
+"""`tune run DIRECTORY` carries out the experiment of this folder, `tune end DIRECTORY` ends what is left of it.
 
 `run` needs RAY_ADDRESS, and RAY_AUTH_MODE and RAY_AUTH_TOKEN where the head asks for a token; the variables of a trial
 come under `TRIAL_ENV_`. Exit code 0: there is a verdict in DIRECTORY/verdict.json. Another one: run it again, it
@@ -31,16 +31,6 @@ def main(arguments: list[str]) -> int:
 
 def run(experiment: Experiment) -> int:
     """Carries out the experiment."""
-    # Before Ray is imported: no tables, no result files nobody reads, no complaint that a failed trial has no metric,
-    # no working directory of Ray's choosing.
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
-    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-    # A head that is gone does not come back as the same one: fail soon, so that the controller runs this again.
-    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
-    # Ray imports MLflow where it finds it, only to count callbacks of a kind that is not used here.
-    sys.modules["mlflow"] = None  # pyright: ignore[reportArgumentType]
     from tuner.study import carry_out
 
     # It reports, at length, the absence of the result files turned off above.

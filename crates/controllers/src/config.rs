@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use image_store::ImageStore;
-use processes::Shim;
+use processes::{Shim, Workers};
 use url::Url;
 
 /// Everything that the controllers need to know of the rung around them. All paths are absolute.
@@ -22,6 +22,8 @@ pub struct Config {
     pub python: PathBuf,
     /// How processes are started.
     pub shim: Shim,
+    /// Who forks tuners; `None`: each gets a process that is started for it.
+    pub workers: Option<Workers>,
     /// Variables of every process that is started; an image's and a container's own win. The mark of the state folder is
     /// among them, and `PATH`, which is searched after the folders of an image.
     pub environment: BTreeMap<String, String>,

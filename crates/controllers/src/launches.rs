@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use processes::{Attached, Launch, ProcessError, ProcessIdentity, Shim};
+use processes::{Attached, Chosen, Launch, ProcessError, ProcessIdentity, Shim, Workers};
 use tokio::sync::watch;
 
 /// Wakes the controller of one kind: something has happened that no watch of the API tells.
@@ -46,6 +46,23 @@ impl Launches {
         let identity = self.shim.launch(launch)?;
         self.follow(&launch.dir, &identity, pulse);
         Ok(identity)
+    }
+
+    /// The same by a worker, where one was chosen. One that went away in the middle of it is told by a beat, for somebody
+    /// to look what became of the launch.
+    pub(crate) fn launch_by(
+        &self,
+        workers: &Workers,
+        chosen: Chosen,
+        launch: Launch,
+        pulse: &Pulse,
+    ) -> Result<(), ProcessError> {
+        let dir = launch.dir.clone();
+        match workers.launch(&self.shim, launch, chosen)? {
+            Some(identity) => self.follow(&dir, &identity, pulse),
+            None => pulse.beat(),
+        }
+        Ok(())
     }
 
     /// What became of a launch. One of this program's own is never asked for before it has ended: its shim may not have

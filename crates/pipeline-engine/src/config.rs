@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use image_store::ImageStore;
-use processes::Shim;
+use processes::{Shim, Workers};
 
 use crate::clock::{Clock, SystemClock};
 
@@ -37,8 +37,8 @@ pub struct EngineConfig {
     pub shim: Shim,
     /// What tasks may use at once.
     pub capacity: Capacity,
-    /// Folder of warm workers, which fork Python components; `None`: each gets a process of its own.
-    pub workers: Option<PathBuf>,
+    /// Who forks Python components; `None`: each gets a process that is started for it.
+    pub workers: Option<Workers>,
     /// Bytes of an attempt's log that are kept, from its start; what is dropped is said at its end.
     pub log_limit: u64,
     /// The time that schedules go by.

@@ -19,7 +19,7 @@ use crate::config::EngineConfig;
 use crate::error::EngineError;
 use crate::events::Event;
 use crate::model::RunId;
-use crate::perform::{Message, Performer, Reply, Shared, Views, Workers};
+use crate::perform::{Message, Performer, Reply, Shared, Views};
 use crate::store::Store;
 
 /// A running engine. A clone is the same engine.
@@ -74,7 +74,6 @@ impl Engine {
         let (events, _) = broadcast::channel(4096);
         let shared = Arc::new(Shared {
             views: Views::new(&config),
-            workers: Workers::new(config.workers.clone()),
             config,
             store,
             events,

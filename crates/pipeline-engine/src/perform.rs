@@ -38,7 +38,6 @@ use crate::{cache, start};
 use admission::Admission;
 use commit::{Batch, Committing};
 pub(crate) use view::Views;
-pub(crate) use worker::Workers;
 
 /// What every part of the performer has at hand.
 #[derive(Debug)]
@@ -47,7 +46,6 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) events: broadcast::Sender<events::Event>,
     pub(crate) views: Views,
-    pub(crate) workers: Workers,
 }
 
 /// What the performer is told.

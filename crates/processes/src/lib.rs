@@ -31,7 +31,7 @@ pub use record::{Cause, End, ExitRecord, Outcome, Usage};
 pub use shim::{run_as_test, run_if_shim};
 pub use table::{ProcessTable, Row, marked};
 pub use view::{Mount, Rest, View};
-pub use worker::{Worker, WorkerError, WorkerSpec};
+pub use worker::{Chosen, Worker, WorkerError, WorkerSpec, Workers};
 
 /// The environment variable that carries the mark of a state folder through all its processes.
 pub const MARK_VARIABLE: &str = "BASECAMP_MARK";

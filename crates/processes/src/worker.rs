@@ -4,6 +4,8 @@
 //! [`Shim::launch`] starts; only the interpreter's start and the imports are saved. See `worker/fork_server.py` for the
 //! other end.
 
+mod pool;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -21,6 +23,8 @@ use crate::durable::write_durably;
 use crate::error::ProcessError;
 use crate::identity::{ProcessIdentity, boot_id};
 use crate::launch::{Launch, Shim, ShimCommand};
+
+pub use pool::{Chosen, Workers};
 
 const FORK_SERVER: &str = include_str!("worker/fork_server.py");
 

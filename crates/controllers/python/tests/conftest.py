@@ -40,6 +40,12 @@ class Head:
             # Loopback only: without it Ray replaces 127.0.0.1 by the machine's own address.
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "HEAD_OF_TEST": self.folder.name,
+            # What the controller gives a tuner (src/experiment/tuner.rs).
+            "RAY_AIR_NEW_OUTPUT": "0",
+            "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+            "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+            "RAY_CHDIR_TO_TRIAL_DIR": "0",
+            "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
         }
         self.start()
 

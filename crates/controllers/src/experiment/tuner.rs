@@ -36,13 +36,24 @@ const PROGRAM: [(&str, &str); 10] = [
 ];
 /// Under it the variables of a trial travel to the tuner (`python/tuner/experiment.py`).
 const TRIAL_PREFIX: &str = "TRIAL_ENV_";
+/// Read when Ray is imported, so not for the program to set: no tables, no result files that nobody reads, no complaint
+/// that a failed trial has no metric, no working directory of Ray's choosing; a head that is gone does not come back as
+/// the same one, so the tuner fails soon and is run again; and nothing here computes on several threads.
+const QUIET: [(&str, &str); 6] = [
+    ("RAY_AIR_NEW_OUTPUT", "0"),
+    ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1"),
+    ("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1"),
+    ("RAY_CHDIR_TO_TRIAL_DIR", "0"),
+    ("RAY_gcs_rpc_server_reconnect_timeout_s", "5"),
+    ("OPENBLAS_NUM_THREADS", "1"),
+];
 const LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// From SIGTERM on: the tuner ends its trials and goes.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// For ending what a killed tuner left.
 const END_SECONDS: Duration = Duration::from_secs(30);
 
-/// Puts the program where it can be run, once per content; returns its entry point.
+/// Puts the program where it can be run, once per content; returns its folder, which has the module `tune`.
 ///
 /// # Errors
 /// What the system said.
@@ -60,7 +71,7 @@ pub(crate) fn install(experiments: &Path) -> std::io::Result<PathBuf> {
             write_durably(&path, text.as_bytes(), 0o644)?;
         }
     }
-    Ok(folder.join("tune.py"))
+    Ok(folder)
 }
 
 /// The launches of one experiment's tuner: `tuner/N/` in its folder, each with `over`, how many trials were over when it
@@ -147,8 +158,14 @@ impl Tuners {
         );
         launch.log_limit = Some(LogLimit::Rotate(LOG_BYTES));
         launch.grace = GRACE;
-        launches.launch(&launch, pulse)?;
-        Ok(())
+        let Some(workers) = &config.workers else {
+            launches.launch(&launch, pulse)?;
+            return Ok(());
+        };
+        let mut env = launch.env.clone();
+        env.retain(|name, _| !name.starts_with(TRIAL_PREFIX));
+        let chosen = workers.choose(&config.python, env, vec!["tuner.study".to_owned()]);
+        Ok(launches.launch_by(workers, chosen, launch, pulse)?)
     }
 
     /// Stops the tuner and every process of its trials.
@@ -193,12 +210,16 @@ impl Tuners {
 
     fn command(&self, config: &Config, program: &Path, verb: &str, folder: PathBuf) -> Launch {
         let mut launch = Launch::new(folder, &config.python);
-        launch.args = vec![
-            program.display().to_string(),
-            verb.into(),
-            self.directory.display().to_string(),
-        ];
+        let words = ["-m", "tune", verb];
+        launch.args = words.map(str::to_owned).to_vec();
+        launch.args.push(self.directory.display().to_string());
         launch.env = config.environment.clone();
+        launch
+            .env
+            .insert("PYTHONPATH".into(), program.display().to_string());
+        launch
+            .env
+            .extend(QUIET.map(|(name, value)| (name.to_owned(), value.to_owned())));
         launch
     }
 

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use image_store::{Base, ImageManifest, ImageStore};
 use kube::runtime::watcher::watch_object;
 use kube::{Api, Client, Resource};
-use processes::{ProcessTable, Shim};
+use processes::{ProcessTable, Shim, Workers};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -67,6 +67,7 @@ impl Rung {
             images,
             python: python(),
             shim: Shim::this_test_binary("shim"),
+            workers: Some(Workers::new(state.path().join("workers"))),
             environment,
             ray: Ray {
                 address: format!("127.0.0.1:{}", free_port()),

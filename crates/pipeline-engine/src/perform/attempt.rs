@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use processes::{
-    Attached, Cause, End, ExitRecord, Launch, Launcher, Outcome, ProcessError, ProcessIdentity, Worker,
-    WorkerError,
+    Attached, Cause, Chosen, End, ExitRecord, Launch, Launcher, Outcome, ProcessError, ProcessIdentity,
 };
 use tokio::sync::Notify;
 
 use super::command::{self, GRACE, Places};
 use super::{Shared, outputs};
+use crate::config::EngineConfig;
 use crate::decide::{AttemptEnd, Order};
 use crate::layout;
 
@@ -19,12 +19,12 @@ pub(super) type Ended = (AttemptEnd, Option<Launcher>);
 
 /// A new attempt, from its folders to its end. `stop` ends it early.
 pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> Ended {
-    let (launch, worker) = match command::prepare(&shared, &order).await {
+    let (launch, chosen) = match command::prepare(&shared, &order).await {
         Ok(prepared) => prepared,
         Err(message) => return failed(message, false),
     };
     let for_launch = Arc::clone(&shared);
-    let launched = tokio::task::spawn_blocking(move || begin(&for_launch, launch, worker.as_ref())).await;
+    let launched = tokio::task::spawn_blocking(move || begin(&for_launch.config, launch, chosen)).await;
     match launched {
         Ok(Ok(Some(identity))) => {
             let places = Places::of(&shared.config, &order);
@@ -39,26 +39,14 @@ pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>)
 
 /// Starts what an attempt runs; `None` where a worker has gone away in the middle of it.
 fn begin(
-    shared: &Shared,
-    mut launch: Launch,
-    worker: Option<&Arc<Worker>>,
+    config: &EngineConfig,
+    launch: Launch,
+    chosen: Chosen,
 ) -> Result<Option<ProcessIdentity>, ProcessError> {
-    let shim = &shared.config.shim;
-    if let Some(worker) = worker {
-        match worker.launch(shim, &launch) {
-            Ok(identity) => return Ok(Some(identity)),
-            Err(WorkerError::Gone(_)) => {
-                shared.workers.forget(worker);
-                return Ok(None);
-            }
-            Err(refused) => {
-                launch.launcher = Launcher::Fresh {
-                    because: refused.to_string(),
-                };
-            }
-        }
+    match &config.workers {
+        Some(workers) => workers.launch(&config.shim, launch, chosen),
+        None => config.shim.launch(&launch).map(Some),
     }
-    shim.launch(&launch).map(Some)
 }
 
 /// An attempt of an earlier engine, or of a worker that is gone: still running, or ended meanwhile.

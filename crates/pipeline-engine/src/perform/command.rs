@@ -4,15 +4,14 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline_spec::ir::{ComponentSpec, ContainerSpec, Executor};
 use pipeline_spec::placeholder::{Argument, Template};
 use pipeline_spec::{ArtifactList, ExecutorInput, OutputParameter, Outputs, RuntimeArtifact};
-use processes::{Launch, Launcher, LogLimit, Stragglers, Worker};
+use processes::{Chosen, Launch, LogLimit, Stragglers};
 
-use super::{Shared, component, environment, view};
+use super::{Shared, component, environment, view, worker};
 use crate::config::EngineConfig;
 use crate::decide::Order;
 use crate::layout;
@@ -87,7 +86,7 @@ pub(super) fn container(order: &Order) -> Option<(&ContainerSpec, &str)> {
 
 /// Everything that an attempt is launched with, and the worker that is to fork it. The error is for people, and trying
 /// again would not help.
-pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<(Launch, Option<Arc<Worker>>), String> {
+pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<(Launch, Chosen), String> {
     let config = &shared.config;
     let (container, label) = container(order).ok_or("its executor is no container")?;
     let places = Places::of(config, order);
@@ -137,17 +136,12 @@ pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<(Launch, O
     launch.stragglers = Stragglers::Kill;
     launch.publish = publications(component, &places);
     launch.view = view::of(shared, order, &places.folder, start.reach).await?;
-    let chosen = shared
-        .workers
-        .choose(&start, &order.references.variables, &launch);
-    launch.launcher = match &chosen {
-        Ok(worker) => Launcher::Worker {
-            without: worker.failed().clone(),
-        },
-        Err(because) => Launcher::Fresh {
-            because: because.clone(),
-        },
-    };
+    let chosen = worker::choose(
+        config.workers.as_ref(),
+        &start,
+        &order.references.variables,
+        &launch,
+    );
 
     let scratch = layout::scratch(&config.scratch, order.task, order.attempt);
     let made = tokio::task::spawn_blocking(move || {
@@ -159,7 +153,7 @@ pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<(Launch, O
         Ok(made) => made.map_err(|(path, error)| format!("{}: {error}", path.display()))?,
         Err(_) => return Err("the engine is closing".to_owned()),
     }
-    Ok((launch, chosen.ok()))
+    Ok((launch, chosen))
 }
 
 fn executor_input(order: &Order, component: &ComponentSpec, places: &Places) -> ExecutorInput {
