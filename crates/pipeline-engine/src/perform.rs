@@ -94,6 +94,8 @@ pub(crate) struct Performer {
     sequence: u64,
     gathered: Batch,
     committing: Option<Committing>,
+    /// Fingerprints of cache entries that are decided and not committed yet.
+    entering: HashSet<String>,
 }
 
 impl Performer {
@@ -113,6 +115,7 @@ impl Performer {
             attempts: HashMap::new(),
             gathered: Batch::default(),
             committing: None,
+            entering: HashSet::new(),
         };
         Ok((performer, outbox))
     }
@@ -269,12 +272,15 @@ impl Performer {
                 });
             }
         }
+        self.entering.extend(decision.rows.iter().filter_map(entry));
         self.gathered.rows.extend(decision.rows);
         for effect in decision.effects {
             match effect {
-                Effect::LookUp { task, key } => self.ask_cache(run, task, move |connection| {
-                    cache::look_up(connection, &key.fingerprint)
-                }),
+                // Else what has just been decided would not be found.
+                Effect::LookUp { ref key, .. } if self.entering.contains(&key.fingerprint) => {
+                    self.gathered.effects.push((run, effect));
+                }
+                Effect::LookUp { task, key } => self.look_up(run, task, key.fingerprint.clone()),
                 Effect::Recall {
                     task,
                     from,
@@ -293,6 +299,12 @@ impl Performer {
         while let Some((run, task)) = self.admission.admit() {
             self.decide(run, Event::Admitted { task });
         }
+    }
+
+    fn look_up(&self, run: RunId, task: TaskId, fingerprint: String) {
+        self.ask_cache(run, task, move |connection| {
+            cache::look_up(connection, &fingerprint)
+        });
     }
 
     fn ask_cache(
@@ -322,5 +334,13 @@ impl Performer {
             tokio::time::sleep(wait).await;
             let _ = outbox.send(Message::Event(run, event));
         });
+    }
+}
+
+/// The fingerprint that a row makes an entry of the cache for.
+fn entry(row: &Row) -> Option<String> {
+    match row {
+        Row::CacheEntry { fingerprint, .. } => Some(fingerprint.clone()),
+        _ => None,
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Performer, Reply};
+use super::{Performer, Reply, entry};
 use crate::decide::{Effect, Row};
 use crate::error::EngineError;
 use crate::events;
@@ -59,6 +59,9 @@ impl Performer {
                 let _ = reply.send(Err(EngineError::Closed));
             }
             return;
+        }
+        for fingerprint in batch.rows.iter().filter_map(entry) {
+            self.entering.remove(&fingerprint);
         }
         for reply in batch.replies {
             let _ = reply.send(Ok(()));

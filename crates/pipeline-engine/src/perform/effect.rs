@@ -46,9 +46,9 @@ impl Performer {
             Effect::Finished => {
                 self.machines.remove(&run);
             }
+            Effect::LookUp { task, key } => self.look_up(run, task, key.fingerprint.clone()),
             // Done when they were decided.
-            Effect::LookUp { .. }
-            | Effect::Recall { .. }
+            Effect::Recall { .. }
             | Effect::Enqueue { .. }
             | Effect::Hold { .. }
             | Effect::Leave { .. }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fixture::{Ended, Opened};
+use crate::fixture::{Ended, HELLO, Opened};
 use indexmap::IndexMap;
 use pipeline_engine::{CacheDecision, ForecastTask, Outlook, PipelineSource, TaskKind, TaskState};
 use serde_json::{Value, json};
@@ -207,4 +207,18 @@ async fn a_decision_is_explained_by_the_field() {
             path.display()
         )
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_at_once_finds_what_has_just_been_done() {
+    let opened = Opened::new().await;
+    let second = "      again:\n        cachingOptions: {enableCache: true}\n        componentRef: {name: comp-greet}\n        \
+                  dependentTasks: [greet]\n        inputs: {parameters: {who: {componentInputParameter: who}}}\n  \
+                  inputDefinitions:\n    parameters:\n      who:\n        defaultValue";
+    let first = "  inputDefinitions:\n    parameters:\n      who:\n        defaultValue";
+    let package = HELLO.replace(first, second);
+    assert_ne!(package, HELLO);
+    let ended = opened.run(&package).await;
+    assert_eq!(ended.task("greet").state, TaskState::Succeeded);
+    assert_eq!(ended.task("again").state, TaskState::Cached);
 }
