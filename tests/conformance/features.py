@@ -1,168 +1,77 @@
-"""Pipelines that each need a feature of the IR, compiled by the SDK into argv[1] beside expected.yaml."""
+"""Pipelines that each need a feature of the IR; compiled into features/, beside what they are expected to do."""
 # The SDK reads annotations by their old names, and gives functions other signatures than they have.
-# ruff: noqa: UP006, UP035, UP045, RUF013
+# ruff: noqa: UP006, UP035
 # pyright: reportCallIssue=false, reportReturnType=false, reportInvalidTypeForm=false, reportArgumentType=false
 # pyright: reportAttributeAccessIssue=false
 
+import argparse
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, List
 
 import yaml
 from kfp import compiler, dsl, kubernetes
+from steps import (
+    add,
+    decide,
+    fail,
+    flaky,
+    folder_of_texts,
+    imported,
+    instant,
+    instant_of,
+    joined,
+    keep,
+    kept,
+    kinds,
+    kinds_of,
+    lengthy,
+    maybe,
+    measured,
+    names_in,
+    nowhere,
+    pair,
+    product,
+    python_program,
+    read,
+    read_all,
+    same,
+    say,
+    shown,
+    told,
+    total,
+    two,
+    unset,
+    variable,
+    write,
+)
 
+ON_PURPOSE = ("a task fails on purpose", "on purpose")
 PIPELINES: dict[str, tuple[Any, Any]] = {}
 
 
 def expects(
-    state: str = "SUCCEEDED",
     outputs: dict[str, Any] | None = None,
+    fails: tuple[str, str] | None = None,
     config: dsl.PipelineConfig | None = None,
+    **more: Any,
 ) -> Callable[[Any], Any]:
-    """Name a pipeline's end and its outputs."""
+    """Name a pipeline's outputs, or why it fails and what in it proves that."""
 
     def add(function: Any) -> Any:
-        said = {"state": state, "outputs": outputs or {}}
+        said: dict[str, Any] = {"state": "FAILED" if fails else "SUCCEEDED"}
+        if fails:
+            said |= {"class": "as on KFP", "because": fails[0], "proof": fails[1]}
+        if outputs:
+            said["outputs"] = outputs
+        said |= more
         name = function.__name__
         PIPELINES[name] = (dsl.pipeline(name=name.replace("_", "-"), pipeline_config=config)(function), said)
         return function
 
     return add
-
-
-@dsl.component
-def add(a: int, b: int = 1) -> int:
-    """Add; the second has a default."""
-    return a + b
-
-
-@dsl.component
-def total(numbers: list) -> int:
-    """Add all."""
-    return int(sum(numbers))
-
-
-@dsl.component
-def fail(message: str) -> str:
-    """Fail."""
-    raise RuntimeError(message)
-
-
-@dsl.component
-def write(text: str, data: dsl.Output[dsl.Dataset]) -> None:
-    """Write an artifact with properties."""
-    with open(data.path, "w") as file:
-        file.write(text)
-    data.metadata["length"] = len(text)
-
-
-@dsl.component
-def read(data: dsl.Input[dsl.Dataset]) -> str:
-    """Read an artifact and one of its properties."""
-    with open(data.path) as file:
-        return f"{file.read()} {int(data.metadata.get('length', -1))}"
-
-
-@dsl.component
-def read_all(data: dsl.Input[List[dsl.Dataset]]) -> str:
-    """Read many artifacts."""
-    return ",".join(sorted(open(one.path).read() for one in data))
-
-
-@dsl.component
-def say(text: str) -> str:
-    """Hand a text on."""
-    return text
-
-
-@dsl.component
-def kinds(text: str, number: float, yes: bool, many: list, fields: dict) -> str:
-    """Tell the types that arrive."""
-    return f"{text} {number} {yes} {many} {sorted(fields.items())}"
-
-
-@dsl.component
-def maybe(text: Optional[str] = None, data: Optional[dsl.Input[dsl.Dataset]] = None) -> str:
-    """Do without."""
-    return f"{text} {data}"
-
-
-@dsl.component
-def two(a: int) -> NamedTuple("Two", [("more", int), ("less", int)]):
-    """Hand two back."""
-    from typing import NamedTuple
-
-    return NamedTuple("Two", [("more", int), ("less", int)])(a + 1, a - 1)
-
-
-@dsl.component
-def told(status: dsl.PipelineTaskFinalStatus, text: str) -> None:
-    """Hear how a task ended."""
-    assert status.state == "FAILED", status
-    assert text == "always"
-
-
-@dsl.component
-def measured(metrics: dsl.Output[dsl.Metrics], matrix: dsl.Output[dsl.ClassificationMetrics]) -> None:
-    """Log metrics."""
-    metrics.log_metric("mae", 0.5)
-    matrix.log_confusion_matrix(["a", "b"], [[1, 0], [0, 1]])
-
-
-@dsl.component
-def variable(name: str) -> str:
-    """Read an environment variable."""
-    import os
-
-    return os.environ[name]
-
-
-@dsl.component
-def flaky(times: int) -> int:
-    """Fail as often as that, by the number of the attempt in the pod's name."""
-    import os
-
-    attempt = int(os.environ["KFP_POD_NAME"].rsplit("-", 1)[1])
-    if attempt <= times:
-        raise RuntimeError("not yet")
-    return attempt
-
-
-@dsl.component
-def keep(folder: str, text: str) -> str:
-    """Write into a folder."""
-    with open(f"{folder}/kept", "w") as file:
-        file.write(text)
-    return folder
-
-
-@dsl.component
-def kept(folder: str) -> str:
-    """Read from a folder."""
-    return open(f"{folder}/kept").read()
-
-
-@dsl.container_component
-def python_program(text: str, out: dsl.OutputPath(str), more: str = None):
-    """Run a container's own command, with placeholders of all kinds."""
-    program = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.parent.mkdir(parents=True, exist_ok=True); "
-    return dsl.ContainerSpec(
-        image="python:3.11",
-        command=["python3", "-c", program + "p.write_text(' '.join(sys.argv[2:]))"],
-        args=[
-            out,
-            dsl.ConcatPlaceholder(["<", text, ">"]),
-            f"f-string: {text}",
-            dsl.IfPresentPlaceholder(input_name="more", then=["--more", more], else_=["--none"]),
-        ],
-    )
-
-
-@dsl.container_component
-def nowhere():
-    """Run in an image that is nowhere."""
-    return dsl.ContainerSpec(image="nobody/nothing:1", command=["true"])
 
 
 @dsl.pipeline
@@ -236,13 +145,13 @@ def nested_pipeline() -> int:
     return inner(a=3).output
 
 
-@expects(state="FAILED")
+@expects(fails=ON_PURPOSE)
 def exit_handler() -> None:
     with dsl.ExitHandler(told(text="always")):
         fail(message="on purpose")
 
 
-@expects(state="FAILED")
+@expects(fails=ON_PURPOSE)
 def ignored_failure() -> None:
     failed = fail(message="on purpose")
     say(text="after").after(failed).ignore_upstream_failure()
@@ -297,19 +206,147 @@ def volumes() -> str:
     return second.output
 
 
-@expects(state="FAILED")
+@expects(outputs={"Output": "a=aa,b=bb"})
+def artifact_folders() -> str:
+    return names_in(data=folder_of_texts().outputs["data"]).output
+
+
+@dsl.pipeline
+def written_texts(texts: List[str]) -> List[dsl.Dataset]:
+    """Write an artifact for each text."""
+    with dsl.ParallelFor(texts) as text:
+        written = write(text=text)
+    return dsl.Collected(written.outputs["data"])
+
+
+@expects(outputs={"Output": "a 1,bc 2"})
+def loop_over_artifacts() -> str:
+    with dsl.ParallelFor(items=written_texts(texts=["a", "bc"]).output, parallelism=1) as data:
+        each = read(data=data)
+    return joined(texts=dsl.Collected(each.output)).output
+
+
+@expects(outputs={"Output": 21})
+def loop_in_a_loop() -> int:
+    with dsl.ParallelFor([1, 2]) as outer, dsl.ParallelFor([3, 4]) as inner_item:
+        each = product(a=outer, b=inner_item)
+    return total(numbers=dsl.Collected(each.output)).output
+
+
+@expects(outputs={"Output": "x=1,y=2"})
+def loop_over_fields() -> str:
+    with dsl.ParallelFor([{"label": "x", "side": "1"}, {"label": "y", "side": "2"}]) as item:
+        each = pair(name=item.label, value=item.side)
+    return joined(texts=dsl.Collected(each.output)).output
+
+
+@expects(outputs={"Output": "nothing imported 3"})
+def conditions_on_kinds() -> str:
+    with dsl.If(decide().outputs["share"] >= 0.5):
+        one = say(text="nothing imported 3")
+    with dsl.Else():
+        other = say(text="else")
+    return dsl.OneOf(one.output, other.output)
+
+
+@expects(outputs={"Output": "/etc/passwd outside 3"})
+def importer() -> str:
+    data = dsl.importer(
+        artifact_uri="file:///etc/passwd",
+        artifact_class=dsl.Dataset,
+        reimport=True,
+        metadata={"of": "outside", "number": total(numbers=[1, 2]).output},
+    )
+    return imported(data=data.output).output
+
+
+@expects()
+def visualisations() -> None:
+    shown()
+
+
+@expects(outputs={"Output": "not the same"})
+def caching_off() -> str:
+    first = instant().set_caching_options(False)
+    second = instant().set_caching_options(False).after(first)
+    return same(one=first.output, other=second.output).output
+
+
+@expects(outputs={"Output": 1})
+def cache_key() -> int:
+    with dsl.ParallelFor([1, 2], parallelism=1) as item:
+        each = instant_of(number=item).set_caching_options(True, cache_key="mine")
+    return kinds_of(texts=dsl.Collected(each.output)).output
+
+
+@dsl.pipeline
+def put_away(status: dsl.PipelineTaskFinalStatus = None, text: str = "") -> None:
+    """Clean up after others."""
+    say(text=text)
+
+
+@expects(fails=ON_PURPOSE)
+def pipeline_as_exit_task() -> None:
+    with dsl.ExitHandler(put_away(text="always")):
+        fail(message="on purpose")
+
+
+@expects(outputs={"Output": "unset"})
+def absent_secrets_and_config_maps() -> str:
+    task = unset(name="MINE")
+    kubernetes.use_secret_as_env(task, "nobody-s", {"key": "MINE"}, optional=True)
+    kubernetes.use_config_map_as_env(task, "nobody-s", {"key": "MINE"}, optional=True)
+    kubernetes.use_secret_as_volume(task, "nobody-s", "/secret", optional=True)
+    kubernetes.empty_dir_mount(task, "scratch", "/scratch")
+    return task.output
+
+
+@expects(fails=("a task outlasts its deadline", "activeDeadlineSeconds"))
+def deadline() -> None:
+    kubernetes.set_timeout(lengthy(), 1)
+
+
+@expects(outputs={"Output": "disk"})
+def placements_of_a_cluster() -> str:
+    task = say(text="disk")
+    kubernetes.add_toleration(task, key="gpu", operator="Exists", effect="NoSchedule")
+    kubernetes.add_node_affinity(task, match_expressions=[{"key": "disk", "operator": "In", "values": ["ssd"]}])
+    kubernetes.add_pod_label(task, "team", "a")
+    return task.output
+
+
+@expects(fails=("no such image", "nobody/nothing:1"))
 def unmapped_image() -> None:
     nowhere()
 
 
-def main(out: Path) -> None:
+def compile_into(folder: Path) -> None:
     """Compile all."""
     expected = {}
-    for name, (pipeline, said) in PIPELINES.items():
-        compiler.Compiler().compile(pipeline, str(out / f"{name}.yaml"))
+    for name, (pipeline, said) in sorted(PIPELINES.items()):
+        compiler.Compiler().compile(pipeline, str(folder / f"{name}.yaml"))
         expected[name] = said
-    (out / "expected.yaml").write_text(yaml.safe_dump(expected, sort_keys=False))
+    text = "# Written by features.py, which has the pipelines.\n" + yaml.safe_dump(expected, sort_keys=False)
+    (folder / "expected.yaml").write_text(text)
+
+
+def main() -> int:
+    """Compile into a folder, or tell whether what lies there is what would be compiled."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    if not given.check:
+        compile_into(given.folder)
+        return 0
+    with tempfile.TemporaryDirectory() as fresh:
+        compile_into(Path(fresh))
+        texts = [{path.name: path.read_text() for path in folder.iterdir()} for folder in (Path(fresh), given.folder)]
+    stale = sorted(name for name in {*texts[0], *texts[1]} if texts[0].get(name) != texts[1].get(name))
+    if stale:
+        print(f"compiled by others than this SDK and features.py: {', '.join(stale)}", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(main())

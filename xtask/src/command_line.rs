@@ -11,6 +11,7 @@ cargo xtask COMMAND
   recipe NAME [FLAG...]     bring the rung up, run a recipe, check it; flags as of `cargo platform-ctl recipe --help`
   gate [FLAG...]            the merge gate: the recipe and every scenario, from an empty state of its own
   tier6 COMMAND             what the rungs on Kubernetes install: lock, render, diff, verify, images
+  conformance DIR [FLAG...] run every compiled pipeline of a folder on the rung: --expect FILE, --peer kfp-local, --json
   test [SUITE...]           every test, or only these suites
   bench recipe [--json]     the recipe cold, warm and cached, seconds by step
   bench engines [FLAG...]   what a task costs here and in other engines: --peers NAMES, --tasks N, --json
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     },
     /// Arguments for `platform-ctl`, its command first.
     Platform(Vec<OsString>),
+    /// Arguments of `tests/conformance`, the folder first.
+    Conformance(Vec<OsString>),
     /// Names of suites; none: all.
     Test(Vec<String>),
     /// What to measure, then its flags.
@@ -63,6 +66,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         Some("up" | "status" | "down" | "recipe" | "gate" | "tier6") => {
             return Ok(Command::Platform(arguments));
         }
+        Some("conformance") => return Ok(Command::Conformance(arguments[1..].to_vec())),
         Some("bench") => return bench(&arguments[1..]),
         _ => {}
     }
@@ -103,6 +107,10 @@ mod tests {
             ("--help", Command::Help),
             ("doctor --json", Command::Doctor { json: true }),
             ("test rust e2e", Command::Test(vec!["rust".into(), "e2e".into()])),
+            (
+                "conformance tests --json",
+                Command::Conformance(vec!["tests".into(), "--json".into()]),
+            ),
             ("bench recipe", Command::Bench(Bench::Recipe, Vec::new())),
             (
                 "bench crash --kills 5",

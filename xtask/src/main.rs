@@ -6,6 +6,7 @@
 mod bench;
 mod clone;
 mod command_line;
+mod conformance;
 mod doctor;
 mod programs;
 mod python;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Doctor { json }) => doctor::command(json),
         Ok(Command::Platform(arguments)) => programs::platform_ctl(&arguments),
+        Ok(Command::Conformance(arguments)) => conformance::command(&arguments),
         Ok(Command::Test(only)) => suites::command(&only),
         Ok(Command::Bench(what, flags)) => bench::command(what, &flags),
         Err(usage) => {

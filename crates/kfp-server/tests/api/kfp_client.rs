@@ -27,15 +27,21 @@ async fn every_feature_of_the_ir() {
     let server = Server::with_python(crate::shim(), python.parent().unwrap().parent().unwrap()).await;
     let url = serve(&server).await;
     let suite = format!("{}/../../tests/conformance", env!("CARGO_MANIFEST_DIR"));
-    let compiled = server.folder.path().join("compiled");
-    std::fs::create_dir(&compiled).unwrap();
-    let compiled = compiled.to_str().unwrap();
-    runs(&server, &[&format!("{suite}/features.py"), compiled]).await;
-    let expected = format!("{compiled}/expected.yaml");
-    let script = format!("{suite}/conformance.py");
+    let features = format!("{suite}/features");
+    runs(&server, &[&format!("{suite}/features.py"), "--check", &features]).await;
+    let endpoints = server.folder.path().join("endpoints.yaml");
+    std::fs::write(&endpoints, format!("pipelines: {{url: {url}}}\n")).unwrap();
+    let (script, state) = (format!("{suite}/conformance.py"), server.folder.path());
     runs(
         &server,
-        &[&script, compiled, "--url", &url, "--expect", &expected],
+        &[
+            &script,
+            &features,
+            "--endpoints",
+            endpoints.to_str().unwrap(),
+            "--state",
+            state.to_str().unwrap(),
+        ],
     )
     .await;
 }
