@@ -9,7 +9,7 @@ use anyhow::Context;
 use image_store::{Base, ImageManifest, ImageStore, Managed};
 use kfp_api::Client;
 use pipeline_engine::{Engine, EngineConfig};
-use processes::Shim;
+use processes::{Shim, Workers};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
@@ -57,7 +57,7 @@ pub(crate) async fn serve(
     publish_image(&images, folder, python)?;
     let mut config = EngineConfig::below(folder, Arc::new(images), Shim::this_program());
     config.scratch = folder.join("tmp");
-    config.workers = (launcher == Launcher::Warm).then(|| folder.join("workers"));
+    config.workers = (launcher == Launcher::Warm).then(|| Workers::new(folder.join("workers")));
     if let Some(last) = kill_at {
         config.at_instant = Some(Arc::new(move |nth| {
             if nth >= last {
