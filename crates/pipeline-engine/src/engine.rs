@@ -7,11 +7,12 @@ mod rerun;
 mod runs;
 mod tasks;
 
+use std::num::NonZero;
 use std::sync::{Arc, OnceLock, Weak};
 
 use pipeline_spec::support::Standing;
 use pipeline_spec::{Limits, Pipeline};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::clock;
@@ -74,6 +75,7 @@ impl Engine {
         let (events, _) = broadcast::channel(4096);
         let shared = Arc::new(Shared {
             views: Views::new(&config),
+            launches: Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
             config,
             store,
             events,

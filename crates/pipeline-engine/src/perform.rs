@@ -24,7 +24,7 @@ use std::time::Duration;
 use futures::future::OptionFuture;
 use jiff::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot};
 
 use crate::clock;
 use crate::config::EngineConfig;
@@ -46,6 +46,9 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) events: broadcast::Sender<events::Event>,
     pub(crate) views: Views,
+    /// Turns at preparing and starting an attempt, one a core: a hundred at once would keep everybody else, the API say,
+    /// off the cores, and be done no sooner.
+    pub(crate) launches: Semaphore,
 }
 
 /// What the performer is told.

@@ -19,12 +19,14 @@ pub(super) type Ended = (AttemptEnd, Option<Launcher>);
 
 /// A new attempt, from its folders to its end. `stop` ends it early.
 pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>) -> Ended {
+    let turn = shared.launches.acquire().await;
     let (launch, chosen) = match command::prepare(&shared, &order).await {
         Ok(prepared) => prepared,
         Err(message) => return failed(message, false),
     };
     let for_launch = Arc::clone(&shared);
     let launched = tokio::task::spawn_blocking(move || begin(&for_launch.config, launch, chosen)).await;
+    drop(turn);
     match launched {
         Ok(Ok(Some(identity))) => {
             let places = Places::of(&shared.config, &order);

@@ -144,8 +144,9 @@ pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<(Launch, C
     );
 
     let scratch = layout::scratch(&config.scratch, order.task, order.attempt);
+    let folders = folders(component, &places, scratch, &prepared.files);
     let made = tokio::task::spawn_blocking(move || {
-        make_folders(&places, &scratch, &start.environment.workdir)?;
+        make_folders(&folders, &places, &start.environment.workdir)?;
         write(prepared.files)
     })
     .await;
@@ -221,19 +222,35 @@ fn write(files: Vec<(PathBuf, String)>) -> Result<(), (PathBuf, io::Error)> {
     Ok(())
 }
 
-fn make_folders(places: &Places, scratch: &Path, workdir: &Path) -> Result<(), (PathBuf, io::Error)> {
+/// Folders that an attempt finds. Those that nothing can be in are left out: making and deleting them is a good part of
+/// what a task costs that does little.
+fn folders(
+    component: &ComponentSpec,
+    places: &Places,
+    scratch: PathBuf,
+    files: &[(PathBuf, String)],
+) -> Vec<PathBuf> {
     let outputs = layout::outputs(&places.folder);
-    let work = layout::work(&places.folder);
-    let made = [
-        outputs.join("parameters"),
-        outputs.join("artifacts"),
+    let of_parameters = (!component.outputs.parameters.is_empty()).then(|| outputs.join("parameters"));
+    let of_artifacts = (!component.outputs.artifacts.is_empty()).then(|| outputs.join("artifacts"));
+    let of_component = (!files.is_empty()).then(|| layout::component(&places.folder));
+    let always = [
+        outputs,
         layout::home(&places.folder),
-        layout::component(&places.folder),
-        work.clone(),
-        scratch.to_owned(),
+        layout::work(&places.folder),
+        scratch,
     ];
-    for folder in made {
-        fs::create_dir_all(&folder).map_err(|error| (folder, error))?;
+    let sometimes = [of_parameters, of_artifacts, of_component];
+    always
+        .into_iter()
+        .chain(sometimes.into_iter().flatten())
+        .collect()
+}
+
+fn make_folders(folders: &[PathBuf], places: &Places, workdir: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let work = layout::work(&places.folder);
+    for folder in folders {
+        fs::create_dir_all(folder).map_err(|error| (folder.clone(), error))?;
     }
     // What an earlier attempt published before it turned out to have failed is nobody's.
     match fs::remove_dir_all(&places.artifacts) {
