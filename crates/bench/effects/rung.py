@@ -1,8 +1,8 @@
 """The world of a rung: a ConfigMap and an MLflow run for each task.
 
 Arguments: the endpoints document, then `create RUN STEP` or `list`. `create` makes each object where it is not there,
-under a key that is the task's id, and waits for a server that is away. `list` prints `RUN STEP` of each object, one list
-after the other, separated by a line of its own.
+under a key that is the task's id, and waits for a server that is away. `list` prints `RUN STEP` of each object, one
+list after the other, separated by a line of its own.
 """
 
 import base64
