@@ -1,6 +1,7 @@
 //! The client: one method a call, typed errors that name the object.
 
 mod additions;
+mod cache;
 mod experiments;
 mod logs;
 mod pipelines;

@@ -4,6 +4,7 @@
 //! serve our own server. [`Client`] speaks to either and asks the server what it can: [`Client::steps`] gives one
 //! view of a run, whether the server lists tasks ([`task`]) or only Argo's nodes ([`run::PipelineTaskDetail`]).
 
+pub mod cache_entry;
 pub mod capabilities;
 mod client;
 pub mod difference;

@@ -3,6 +3,7 @@
 mod artifacts;
 mod auth;
 mod cache;
+mod cache_entries;
 mod capabilities;
 mod experiments;
 mod healthz;
@@ -53,6 +54,7 @@ fn operations() -> Vec<Operation> {
         logs::operations(),
         artifacts::operations(),
         cache::operations(),
+        cache_entries::operations(),
         capabilities::operations(),
     ]
     .into_iter()

@@ -14,7 +14,7 @@ use kfp_api::run::{
 use kfp_api::status::{Code, Status};
 use pipeline_engine::{PipelineRecord, RunRecord, RunState, TaskRecord, VersionRecord};
 
-pub(crate) use cache::{explanation, forecast};
+pub(crate) use cache::{cache_entry, explanation, forecast, verified_entry};
 pub(crate) use differences::differences;
 pub(crate) use nodes::executor_id;
 pub(crate) use recurring::recurring_run;

@@ -5,7 +5,7 @@ mod explain;
 mod key;
 mod lookup;
 
-pub(crate) use digest::{content, unchanged};
+pub(crate) use digest::{content, unchanged, verified};
 pub(crate) use explain::{explain, told};
 pub(crate) use key::{CacheKey, Ingredients, identity};
 pub(crate) use lookup::{look_up, recall};

@@ -1,5 +1,6 @@
 //! The engine as others see it: a handle with everything one can ask of it.
 
+mod entries;
 mod files;
 mod records;
 mod recurring;

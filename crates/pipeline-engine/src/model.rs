@@ -10,7 +10,9 @@ mod rerun;
 mod run;
 mod task;
 
-pub use cache::{CacheDecision, CacheExplanation, Difference, Forecast, ForecastTask, Outlook};
+pub use cache::{
+    CacheDecision, CacheEntry, CacheExplanation, Difference, Forecast, ForecastTask, Outlook, VerifiedEntry,
+};
 pub use difference::{Aspect, RunDifference, RunDifferences};
 pub use id::{ArtifactId, ExperimentId, InvalidId, PipelineId, RecurringRunId, RunId, TaskId, VersionId};
 pub use list::{Comparison, Direction, ListOptions, Page, Predicate, PredicateValue, Sort};

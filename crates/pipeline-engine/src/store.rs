@@ -3,6 +3,7 @@
 //! One thread writes; transitions that are ready together share a commit. Reads go through connections of their own.
 
 pub(crate) mod cache;
+mod entries;
 mod experiments;
 mod journal;
 mod list;

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Run pipelines and look at runs
     #[command(subcommand)]
     Pipeline(PipelineCommand),
+    /// Look at what the cache holds, and forget of it
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// What the rungs on Kubernetes install: pins, renders, lock, images
     #[command(subcommand)]
     Tier6(Tier6Command),
@@ -105,6 +108,35 @@ pub(crate) enum Tier6Command {
     Verify,
     /// List the images that are started, with the digests that registries told
     Images,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// List entries, newest first
+    Ls {
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Forget entries: the next task with that key runs; artifacts stay with their runs
+    Rm(ForgetArguments),
+    /// Read every byte that the cache holds, and hold it against the digests that were recorded
+    Verify,
+}
+
+/// What to forget.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").args(["keys", "altered", "all"]).required(true)))]
+pub(crate) struct ForgetArguments {
+    /// Key, or the beginning of one
+    #[arg(value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    /// Those that `verify` finds altered or missing
+    #[arg(long)]
+    pub(crate) altered: bool,
+    /// Everything
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 //! Progress and tables for people go to stderr, results to stdout. Exit codes: 0 all is well, 1 it is not, 2 usage,
 //! 3 the rung could not be brought up or is not there, 4 the eval gate is closed.
 
+mod cache;
 mod cli;
 mod components;
 mod failure;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, PipelineCommand};
+use crate::cli::{CacheCommand, Cli, Command, PipelineCommand};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -55,6 +56,11 @@ async fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Forward => rung::forward(common).await,
         Command::Tier6(command) => components::carry_out(common, command),
+        Command::Cache(command) => match command {
+            CacheCommand::Ls { limit } => cache::ls(common, *limit).await,
+            CacheCommand::Rm(asked) => cache::rm(common, asked).await,
+            CacheCommand::Verify => cache::verify(common).await,
+        },
         Command::Gate(asked) => Box::pin(gate::gate(common, asked)).await,
         Command::Pipeline(command) => match command {
             PipelineCommand::Run(asked) => recipe::run(common, asked).await,

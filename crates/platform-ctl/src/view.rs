@@ -1,6 +1,7 @@
 //! What people see: pure functions from data to text.
 
 pub(crate) mod cache;
+pub(crate) mod cache_entries;
 pub(crate) mod components;
 pub(crate) mod differences;
 pub(crate) mod kubernetes;

@@ -1,5 +1,6 @@
 //! The cache's explanations.
 
+use kfp_api::cache_entry::CacheEntry;
 use kfp_api::explanation::{CacheDecision, CacheExplanation};
 use kfp_api::forecast::{Difference, Forecast, ForecastTask, Outlook};
 
@@ -43,6 +44,27 @@ pub(crate) fn explanation(told: pipeline_engine::CacheExplanation) -> CacheExpla
         key: told.key,
         other_run: told.other_run.map(|run| run.to_string()).unwrap_or_default(),
         differences: told.differences.into_iter().map(difference).collect(),
+    }
+}
+
+pub(crate) fn cache_entry(entry: pipeline_engine::CacheEntry) -> CacheEntry {
+    CacheEntry {
+        cache_fingerprint: entry.fingerprint,
+        task_id: entry.task.to_string(),
+        run_id: entry.run.to_string(),
+        pipeline: entry.pipeline,
+        step: entry.step,
+        created_at: Some(entry.created_at),
+        artifacts: entry.artifacts as u64,
+        size: entry.size,
+        fault: String::new(),
+    }
+}
+
+pub(crate) fn verified_entry(verified: pipeline_engine::VerifiedEntry) -> CacheEntry {
+    CacheEntry {
+        fault: verified.fault.unwrap_or_default(),
+        ..cache_entry(verified.entry)
     }
 }
 

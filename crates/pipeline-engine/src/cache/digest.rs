@@ -70,11 +70,32 @@ pub(crate) fn unchanged(artifact: &ArtifactRecord) -> Result<(), String> {
     if found.digest == *digest {
         return Ok(());
     }
-    Err(format!(
+    Err(altered(artifact, path))
+}
+
+/// Whether the bytes of an artifact have the digest that was recorded, whatever size and time of writing say: whoever
+/// poisons a cache can set these. `Err` says what is wrong.
+pub(crate) fn verified(artifact: &ArtifactRecord) -> Result<(), String> {
+    let (Some(path), Some(digest)) = (&artifact.path, &artifact.digest) else {
+        return Ok(());
+    };
+    match content(path) {
+        Ok(found) if found.digest == *digest => Ok(()),
+        Ok(found) => Err(format!(
+            "{}: its digest is {}, recorded was {digest}",
+            altered(artifact, path),
+            found.digest
+        )),
+        Err(error) => Err(format!("`{}` at {}: {error}", artifact.name, path.display())),
+    }
+}
+
+fn altered(artifact: &ArtifactRecord, path: &Path) -> String {
+    format!(
         "`{}` at {} has been altered since it was recorded",
         artifact.name,
         path.display()
-    ))
+    )
 }
 
 /// Size and time of writing, without reading bytes.

@@ -1,9 +1,40 @@
 //! Why a task ran or did not, and what would run.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::{RunId, TaskId};
+
+/// What a task handed back, kept for those with the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// Digest of the key.
+    pub fingerprint: String,
+    /// The task that ran.
+    pub task: TaskId,
+    /// Its run.
+    pub run: RunId,
+    /// Name of the pipeline; empty where the run is deleted.
+    pub pipeline: String,
+    /// The step's place in the pipeline; likewise.
+    pub step: String,
+    /// When it was put there.
+    pub created_at: Timestamp,
+    /// How many artifacts it holds.
+    pub artifacts: usize,
+    /// Bytes of these.
+    pub size: u64,
+}
+
+/// An entry of the cache, its bytes read anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedEntry {
+    /// The entry.
+    pub entry: CacheEntry,
+    /// What is not as it was recorded, for people; `None`: the bytes have the digests that were recorded.
+    pub fault: Option<String>,
+}
 
 /// Why a task ran or did not.
 #[derive(Debug, Clone, PartialEq, Serialize)]

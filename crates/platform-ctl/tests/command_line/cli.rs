@@ -49,6 +49,7 @@ fn text(bytes: &[u8], folder: &Path) -> String {
 #[case(&["recipe", "--help"], include_str!("help/recipe.txt"))]
 #[case(&["gate", "--help"], include_str!("help/gate.txt"))]
 #[case(&["pipeline", "rerun", "--help"], include_str!("help/pipeline-rerun.txt"))]
+#[case(&["cache", "rm", "--help"], include_str!("help/cache-rm.txt"))]
 #[case(&["pipeline", "logs", "--help"], include_str!("help/pipeline-logs.txt"))]
 fn help(#[case] arguments: &[&str], #[case] expected: &str) {
     let folder = tempfile::tempdir().unwrap();

@@ -16,15 +16,15 @@ use tokio::process::{Child, Command};
 const VISIT: &str = include_str!("packages/visit.yaml");
 const DEADLINE: Duration = Duration::from_secs(60);
 
-struct Rung {
-    pipelines: Client,
+pub(crate) struct Rung {
+    pub(crate) pipelines: Client,
     version: PipelineVersionReference,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Rung {
     /// A server with the pipeline uploaded, and an endpoints document that leads to it.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let images = ImageStore::open(folder.path().join("images")).unwrap();
         let recipe = folder.path().join("recipe");
@@ -62,7 +62,7 @@ impl Rung {
         }
     }
 
-    async fn start(&self, name: &str, parameters: Value) -> String {
+    pub(crate) async fn start(&self, name: &str, parameters: Value) -> String {
         let run = Run {
             display_name: name.to_owned(),
             pipeline_version_reference: Some(self.version.clone()),
@@ -76,7 +76,7 @@ impl Rung {
     }
 
     /// Waits until a step is in a state.
-    async fn until(&self, run_id: &str, step: &str, state: StepState) {
+    pub(crate) async fn until(&self, run_id: &str, step: &str, state: StepState) {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let run = self.pipelines.run(run_id).await.unwrap();
@@ -95,9 +95,13 @@ impl Rung {
     }
 
     fn program(&self, arguments: &[&str]) -> Command {
+        self.command("pipeline", arguments)
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_platform-ctl"));
         command
-            .arg("pipeline")
+            .arg(name)
             .args(arguments)
             .arg("--endpoints")
             .arg(self.folder.path().join("endpoints.yaml"))
@@ -109,7 +113,11 @@ impl Rung {
     }
 
     async fn says(&self, arguments: &[&str]) -> Output {
-        let output = self.program(arguments).output();
+        self.says_of("pipeline", arguments).await
+    }
+
+    pub(crate) async fn says_of(&self, name: &str, arguments: &[&str]) -> Output {
+        let output = self.command(name, arguments).output();
         tokio::time::timeout(DEADLINE, output).await.unwrap().unwrap()
     }
 }
