@@ -70,11 +70,7 @@ pub(crate) async fn command(asked: &Asked) -> anyhow::Result<()> {
             report.add(row);
         }
     }
-    for peer in Peer::all()? {
-        let wanted = asked.peers.as_ref();
-        if !wanted.is_none_or(|wanted| wanted.contains(&peer.name)) {
-            continue;
-        }
+    for peer in wanted(asked.peers.as_deref())? {
         let environment = peer.install(&folder, &asked.uv, &asked.python).await?;
         for shape in peer.shapes(CHAIN, LIGHT) {
             report.add(peer.measure(&environment, shape, case(shape)).await?);
@@ -93,6 +89,15 @@ pub(crate) async fn command(asked: &Asked) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&report.rows)?);
     }
     Ok(())
+}
+
+/// The other engines that are asked for.
+fn wanted(names: Option<&[String]>) -> anyhow::Result<Vec<Peer>> {
+    match names {
+        None => Peer::all(),
+        Some([none]) if none == "none" => Ok(Vec::new()),
+        Some(names) => names.iter().map(|name| Peer::named(name)).collect(),
+    }
 }
 
 fn case(shape: Shape) -> &'static str {

@@ -105,9 +105,10 @@ impl Peer {
     /// One of them.
     pub(super) fn named(name: &str) -> anyhow::Result<Self> {
         let all = Self::all()?;
+        let known: Vec<_> = all.iter().map(|peer| peer.name.clone()).collect();
         all.into_iter()
             .find(|peer| peer.name == name)
-            .with_context(|| format!("no peer `{name}`"))
+            .with_context(|| format!("there is no peer `{name}`; there are: {}", known.join(", ")))
     }
 
     /// What it is measured with.
