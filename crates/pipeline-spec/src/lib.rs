@@ -1,7 +1,7 @@
 //! KFP pipeline IR 2.1 as types and rules: parsing with positions, validation, placeholders, conditions.
 //!
 //! ```
-//! # let text = include_str!("../tests/packages/hello.yaml");
+//! # let text = include_str!("../tests/spec/packages/hello.yaml");
 //! use pipeline_spec::{Limits, Pipeline};
 //!
 //! let pipeline = Pipeline::parse(text, &Limits::default())?;

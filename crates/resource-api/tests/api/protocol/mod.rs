@@ -3,6 +3,7 @@
 mod documents;
 mod door;
 mod objects;
+mod patches;
 
 use serde_json::Value;
 
