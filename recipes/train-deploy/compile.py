@@ -30,6 +30,7 @@ LOCK = "requirements.lock"
 CONFIG = "kfp_config.ini"
 NAME = "train-deploy"
 SERVER = "server"
+EXECUTOR = "kfp.dsl.executor_main"
 RUNTIME = "server/runtime.yaml"
 MODEL = "next-week-commits"
 
@@ -46,7 +47,7 @@ class Image:
     digest: str
     files: dict[str, str]
     tags: dict[str, str]
-    modules: list[str]
+    modules: dict[str, list[str]]
 
     def reference(self, step: str) -> str:
         """The image as a step names it."""
@@ -141,14 +142,18 @@ def image(root: Path, registry: str, steps: list[str]) -> Image:
     tags = {
         step: f"{step}-{_digest({path: files[path] for path in {*mine, LOCK}})[:12]}" for step, mine in sources.items()
     }
-    return Image(f"{registry}/{NAME}", _digest(files), files, tags, libraries(root, steps))
+    modules = {
+        EXECUTOR: libraries(root, [f"steps.{step}" for step in steps]),
+        "server.main": libraries(root, ["server.main"]),
+    }
+    return Image(f"{registry}/{NAME}", _digest(files), files, tags, modules)
 
 
-def libraries(root: Path, steps: list[str]) -> list[str]:
-    """Modules, none of the recipe's own, that these steps import themselves: not what they start elsewhere."""
+def libraries(root: Path, programs: list[str]) -> list[str]:
+    """Modules, none of the recipe's own, that these import themselves: not what they start elsewhere."""
     own: set[str] = set()
     found: set[str] = set()
-    waiting = [f"steps.{step}" for step in steps]
+    waiting = list(programs)
     while waiting:
         module = waiting.pop()
         if module in own:

@@ -90,7 +90,7 @@ pub(crate) fn publish_image(
         name: "bench".into(),
         digest: "0".repeat(64),
         files: [].into(),
-        modules: Vec::new(),
+        modules: [].into(),
         own: Vec::new(),
         tags: [("step".to_owned(), "step".to_owned())].into(),
     };

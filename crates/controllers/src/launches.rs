@@ -48,21 +48,25 @@ impl Launches {
         Ok(identity)
     }
 
-    /// The same by a worker, where one was chosen. One that went away in the middle of it is told by a beat, for somebody
-    /// to look what became of the launch.
+    /// The same by a worker, where one was chosen; `None` where that went away in the middle of it: then it beats, for
+    /// somebody to look what became of the launch.
     pub(crate) fn launch_by(
         &self,
-        workers: &Workers,
+        workers: Option<&Workers>,
         chosen: Chosen,
         launch: Launch,
         pulse: &Pulse,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<Option<ProcessIdentity>, ProcessError> {
+        let Some(workers) = workers else {
+            return self.launch(&launch, pulse).map(Some);
+        };
         let dir = launch.dir.clone();
-        match workers.launch(&self.shim, launch, chosen)? {
-            Some(identity) => self.follow(&dir, &identity, pulse),
+        let launched = workers.launch(&self.shim, launch, chosen)?;
+        match &launched {
+            Some(identity) => self.follow(&dir, identity, pulse),
             None => pulse.beat(),
         }
-        Ok(())
+        Ok(launched)
     }
 
     /// What became of a launch. One of this program's own is never asked for before it has ended: its shim may not have

@@ -108,7 +108,7 @@ impl Managed {
             path,
             env: BTreeMap::new(),
             workdir,
-            modules: Vec::new(),
+            modules: BTreeMap::new(),
             own: Vec::new(),
         };
         self.started(image, environment, reach, unwrapped).map(Some)

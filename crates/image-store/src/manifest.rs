@@ -19,9 +19,9 @@ pub struct ImageManifest {
     pub files: BTreeMap<String, String>,
     /// Step → tag.
     pub tags: BTreeMap<String, String>,
-    /// Modules that steps import, none of the recipe's own: a worker may import them before.
+    /// Program → modules that it imports: a worker may import them before. A program is what `python3 -m` is given.
     #[serde(default)]
-    pub modules: Vec<String>,
+    pub modules: BTreeMap<String, Vec<String>>,
     /// Variables of which each task has its own value, and which no module reads when it is imported.
     #[serde(default)]
     pub own: Vec<String>,

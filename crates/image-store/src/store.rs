@@ -36,9 +36,9 @@ pub struct Environment {
     pub env: BTreeMap<String, String>,
     /// The image's working folder: its files. Not to be written to.
     pub workdir: PathBuf,
-    /// Modules that its programs import: a worker may import them before.
+    /// Program → modules that it imports: a worker may import them before. A program is what `python3 -m` is given.
     #[serde(default)]
-    pub modules: Vec<String>,
+    pub modules: BTreeMap<String, Vec<String>>,
     /// Variables that such a worker need not have as its programs have them.
     #[serde(default)]
     pub own: Vec<String>,

@@ -23,7 +23,7 @@ fn recipe(files: &[(&str, &str)]) -> (tempfile::TempDir, ImageManifest) {
         digest: hex::encode(Sha256::digest(format!("{digests:?}"))),
         files: digests,
         tags: BTreeMap::from([("extract".into(), "extract-1a2b".into())]),
-        modules: Vec::new(),
+        modules: BTreeMap::new(),
         own: Vec::new(),
     };
     (folder, manifest)

@@ -40,17 +40,19 @@ def fit(dataset: Dataset, chosen: Hyperparameters, members: int) -> Model:
 
 def main() -> None:
     """Reads the data sets, fits, writes the model."""
+    ray.init(log_to_driver=False, configure_logging=False)
     datasets: list[Dataset] = []
     for variable in ("TRAIN_URI", "VALIDATION_URI"):
         with open_uri(os.environ[variable], "rb") as source:
             datasets.append(Dataset.read(source))
     chosen = Hyperparameters(float(os.environ["LEARNING_RATE"]), int(os.environ["BATCH_SIZE"]))
-    ray.init(log_to_driver=False, configure_logging=False)
     # The search compared on the validation weeks; the model that goes on may learn from them.
     model = fit(datasets[0].joined(datasets[1]), chosen, int(os.environ["MEMBERS"]))
     with open_uri(os.environ["MODEL_URI"], "wb") as target:
         target.write(model.to_bytes())
     print(f"model {model.digest}", flush=True)
+    # At the interpreter's end Ray would do this as well, after half a second for logs, which are not sent here.
+    ray.shutdown()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ fn image() -> Environment {
         path: vec!["/env/bin".into()],
         env: BTreeMap::from([("PYTHONPATH".into(), "/image".into())]),
         workdir: "/image".into(),
-        modules: Vec::new(),
+        modules: BTreeMap::new(),
         own: Vec::new(),
     }
 }

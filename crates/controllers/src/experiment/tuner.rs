@@ -158,14 +158,16 @@ impl Tuners {
         );
         launch.log_limit = Some(LogLimit::Rotate(LOG_BYTES));
         launch.grace = GRACE;
-        let Some(workers) = &config.workers else {
-            launches.launch(&launch, pulse)?;
-            return Ok(());
+        let chosen = match &config.workers {
+            Some(workers) => {
+                let mut env = launch.env.clone();
+                env.retain(|name, _| !name.starts_with(TRIAL_PREFIX));
+                workers.choose(&config.python, env, vec!["tuner.study".to_owned()])
+            }
+            None => Err("warm workers are off".to_owned()),
         };
-        let mut env = launch.env.clone();
-        env.retain(|name, _| !name.starts_with(TRIAL_PREFIX));
-        let chosen = workers.choose(&config.python, env, vec!["tuner.study".to_owned()]);
-        Ok(launches.launch_by(workers, chosen, launch, pulse)?)
+        launches.launch_by(config.workers.as_ref(), chosen, launch, pulse)?;
+        Ok(())
     }
 
     /// Stops the tuner and every process of its trials.

@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use image_store::Environment;
 use k8s_openapi::api::core::v1::Container;
 use kube::ResourceExt;
-use processes::{Launch, LogLimit};
+use processes::{Chosen, Launch, LogLimit, Worker, Workers};
 use resources::InferenceService;
 use resources::cluster_serving_runtime::MODEL_DIR;
 
@@ -44,8 +45,11 @@ pub(crate) struct Place {
     pub(crate) port: u16,
 }
 
-/// The launch of a revision's server, and the image's folder, whose files are to
-/// be linked into the working directory. `HOST` and `PORT` are this rung's.
+/// Variables that every server has its own values of.
+const OWN: [&str; 2] = ["HOST", "PORT"];
+
+/// The launch of a revision's server, and its image, whose files are to be linked into the working directory. `HOST` and
+/// `PORT` are this rung's.
 ///
 /// # Errors
 /// [`LaunchError`].
@@ -56,7 +60,7 @@ pub(crate) fn launch(
     objects: &Objects,
     base: &BTreeMap<String, String>,
     place: &Place,
-) -> Result<(Launch, PathBuf), LaunchError> {
+) -> Result<(Launch, Environment), LaunchError> {
     let container = &revision.container;
     let image = images.resolve(container.image.as_deref().unwrap_or_default())?;
     let metadata = service.metadata.clone();
@@ -96,7 +100,21 @@ pub(crate) fn launch(
     launch.cwd = scratch;
     launch.log_limit = Some(LogLimit::Rotate(LOG_BYTES));
     launch.grace = Duration::from_secs(revision.grace_seconds);
-    Ok((launch, image.workdir))
+    Ok((launch, image))
+}
+
+/// The worker that is to fork a server.
+pub(crate) fn choose(workers: Option<&Workers>, image: &Environment, launch: &Launch) -> Chosen {
+    let Some(workers) = workers else {
+        return Err("warm workers are off".to_owned());
+    };
+    let modules = Worker::can_run(launch).then(|| image.modules.get(&launch.args[1]));
+    let Some(modules) = modules.flatten() else {
+        return Err("its image names no modules that it imports".to_owned());
+    };
+    let mut env = launch.env.clone();
+    env.retain(|name, _| !OWN.contains(&name.as_str()));
+    workers.choose(&launch.program, env, modules.clone())
 }
 
 /// Seconds of `lifecycle.preStop.sleep`: how long a server that gets no more requests answers those it has.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::decide::{CONVINCING, Server, State};
 use super::desired::Revision;
 use super::files::{Home, Mark, Started};
-use super::launch::{LaunchError, Place, free_port, launch, pre_stop};
+use super::launch::{LaunchError, Place, choose, free_port, launch, pre_stop};
 use super::probe::{Answer, Probes};
 use super::status::Failure;
 use super::storage::fetch as fetch_model;
@@ -69,8 +69,13 @@ impl Services {
             port,
         };
         home.prepare(number, &started)?;
-        scratch(&image, &launch.cwd).map_err(ReconcileError::file(&launch.cwd))?;
-        let identity = self.context.launches.launch(&launch, &self.context.services)?;
+        scratch(&image.workdir, &launch.cwd).map_err(ReconcileError::file(&launch.cwd))?;
+        let workers = self.context.config.workers.as_ref();
+        let chosen = choose(workers, &image, &launch);
+        let (launches, pulse) = (&self.context.launches, &self.context.services);
+        let Some(identity) = launches.launch_by(workers, chosen, launch, pulse)? else {
+            return Ok(Ok(()));
+        };
         let server = Server {
             number,
             revision: revision.id.clone(),

@@ -355,7 +355,7 @@ fn publish(images: &ImageStore) {
         digest: hex::encode(Sha256::digest(format!("{files:?}"))),
         files: files.into(),
         tags: BTreeMap::from([("all".into(), "all-0".into())]),
-        modules: Vec::new(),
+        modules: BTreeMap::new(),
         own: Vec::new(),
     };
     let base = Base {

@@ -65,6 +65,8 @@ impl Server {
             digest: "0".repeat(64),
             files: [].into(),
             tags: [("step".to_owned(), tag.to_owned())].into(),
+            modules: [].into(),
+            own: Vec::new(),
         };
         self.images.publish(&recipe, &manifest, base).expect("an image");
     }

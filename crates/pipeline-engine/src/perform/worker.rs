@@ -48,7 +48,8 @@ pub(super) fn choose(
     for name in WRITTEN.own.iter().chain(&start.environment.own).chain(fields) {
         env.remove(name);
     }
-    let modules = WRITTEN.modules.iter().chain(&start.environment.modules);
+    let named = start.environment.modules.get(EXECUTOR_MODULE);
+    let modules = WRITTEN.modules.iter().chain(named.into_iter().flatten());
     workers.choose(&launch.program, env, modules.cloned().collect())
 }
 
@@ -59,6 +60,6 @@ mod tests {
     #[test]
     fn the_shipped_file_is_read() {
         assert!(WRITTEN.modules.contains(&EXECUTOR_MODULE.to_owned()));
-        assert!(WRITTEN.own.contains(&"HOME".to_owned()));
+        assert!(WRITTEN.own.contains(&"KFP_POD_NAME".to_owned()));
     }
 }

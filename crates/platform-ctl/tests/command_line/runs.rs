@@ -34,7 +34,7 @@ impl Rung {
             digest: "0".repeat(64),
             files: [].into(),
             tags: [("step".to_owned(), "latest".to_owned())].into(),
-            modules: Vec::new(),
+            modules: [].into(),
             own: Vec::new(),
         };
         images.publish(&recipe, &manifest, &Base::default()).unwrap();

@@ -58,7 +58,7 @@ impl Workers {
         }
     }
 
-    /// The worker with this interpreter, environment and these modules. To be called inside a tokio runtime.
+    /// The worker with this interpreter, environment and these modules; a home it has of its own. To be called inside a tokio runtime.
     ///
     /// # Errors
     /// Why there is none, for people: it is importing, say.
@@ -133,12 +133,14 @@ impl Workers {
     }
 
     fn spec(&self, python: &Path, mut env: BTreeMap<String, String>, modules: Vec<String>) -> WorkerSpec {
+        const OWN: [&str; 2] = ["HOME", "TMPDIR"];
+        env.retain(|name, _| !OWN.contains(&name.as_str()));
         for (name, value) in WHILE_IMPORTING {
             env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
         let told_apart = format!("{}\n{env:?}\n{modules:?}", python.display());
         let dir = self.folder.join(&hex::encode(Sha256::digest(told_apart))[..16]);
-        for own in ["HOME", "TMPDIR"] {
+        for own in OWN {
             env.insert(own.to_owned(), dir.display().to_string());
         }
         WorkerSpec {

@@ -60,7 +60,7 @@ fn described(experiment: &Experiment) -> Result<(Value, BTreeMap<String, String>
         path: vec!["/env/bin".into()],
         env: BTreeMap::new(),
         workdir: "/image".into(),
-        modules: Vec::new(),
+        modules: BTreeMap::new(),
         own: Vec::new(),
     };
     let around = Surroundings {

@@ -37,7 +37,7 @@ fn the_job_gets_the_heads_environment() {
         path: vec!["/env/bin".into()],
         env: BTreeMap::from([("PYTHONPATH".into(), "/image".into())]),
         workdir: "/image".into(),
-        modules: Vec::new(),
+        modules: BTreeMap::new(),
         own: Vec::new(),
     };
     let base = BTreeMap::from([
