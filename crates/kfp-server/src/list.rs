@@ -306,4 +306,39 @@ mod tests {
         let message = query.options(&[]).unwrap_err().status().message;
         assert!(message.contains(expected), "{message}");
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        /// Any text, and any JSON of the shape of a filter.
+        #[test]
+        fn no_filter_and_no_order_breaks_the_reading(
+            text in "\\PC{0,60}",
+            pieces in proptest::collection::vec(proptest::sample::select(FILTERS), 0..10),
+        ) {
+            for filter in [text.clone(), pieces.concat(), format!(r#"{{"predicates":[{{{}}}]}}"#, pieces.join(","))] {
+                let _ = query(&text, &filter).options(&[]);
+            }
+        }
+    }
+
+    const FILTERS: &[&str] = &[
+        r#""operation":"EQUALS""#,
+        r#""operation":9"#,
+        r#""operation":"IN""#,
+        r#""key":"name""#,
+        r#""key":null"#,
+        r#""stringValue":"a""#,
+        r#""intValue":"99999999999999999999""#,
+        r#""longValue":-1"#,
+        r#""timestampValue":"2026-13-01T00:00:00Z""#,
+        r#""stringValues":{"values":[null]}"#,
+        r#""intValues":{"values":[1e99]}"#,
+        r#""nobody":{}"#,
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+    ];
 }

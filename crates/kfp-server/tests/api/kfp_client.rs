@@ -10,6 +10,8 @@ use tokio::process::Command;
 
 /// Names the Python that has kfp.
 const PYTHON: &str = "BASECAMP_PYTHON";
+/// The programs of the conformance suite.
+const CONFORMANCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/conformance");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_the_kfp_client() {
@@ -23,27 +25,33 @@ async fn a_session_of_the_kubeflow_sdk_s_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_feature_of_the_ir() {
+    let features = format!("{CONFORMANCE}/features");
+    let server = with_python().await;
+    let check = format!("{CONFORMANCE}/features.py");
+    runs(&server, &[&check, "--check", &features]).await;
+    let state = server.folder.path().to_str().unwrap().to_owned();
+    conformance(&server, "conformance.py", &[&features, "--state", &state]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_pipelines_end_as_with_kfp_local() {
+    conformance(&with_python().await, "differential.py", &[]).await;
+}
+
+/// A server whose lightweight components run by the Python that has kfp.
+async fn with_python() -> Server {
     let python = python();
-    let server = Server::with_python(crate::shim(), python.parent().unwrap().parent().unwrap()).await;
-    let url = serve(&server).await;
-    let suite = format!("{}/../../tests/conformance", env!("CARGO_MANIFEST_DIR"));
-    let features = format!("{suite}/features");
-    runs(&server, &[&format!("{suite}/features.py"), "--check", &features]).await;
+    Server::with_python(crate::shim(), python.parent().unwrap().parent().unwrap()).await
+}
+
+/// Runs a program of the conformance suite against a server.
+async fn conformance(server: &Server, program: &str, arguments: &[&str]) {
     let endpoints = server.folder.path().join("endpoints.yaml");
-    std::fs::write(&endpoints, format!("pipelines: {{url: {url}}}\n")).unwrap();
-    let (script, state) = (format!("{suite}/conformance.py"), server.folder.path());
-    runs(
-        &server,
-        &[
-            &script,
-            &features,
-            "--endpoints",
-            endpoints.to_str().unwrap(),
-            "--state",
-            state.to_str().unwrap(),
-        ],
-    )
-    .await;
+    let text = format!("pipelines: {{url: {}}}\n", serve(server).await);
+    std::fs::write(&endpoints, text).unwrap();
+    let program = format!("{CONFORMANCE}/{program}");
+    let rung = ["--endpoints", endpoints.to_str().unwrap()];
+    runs(server, &[&[program.as_str()], arguments, &rung].concat()).await;
 }
 
 /// Runs a script of this folder against a server of its own.
