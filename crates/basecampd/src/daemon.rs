@@ -31,7 +31,7 @@ const RAY_SHARE_OF_MEMORY: f64 = 0.7;
 
 /// Runs until SIGTERM or SIGINT. Says one line on standard output: `serving` once the API answers, `held` where
 /// another daemon has the lock; see [`tell_failure`] for the third.
-pub(crate) fn run(state_dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn run(state_dir: &Path, warm_workers: bool) -> anyhow::Result<()> {
     // Fails only where the caller has made this a leader already.
     let _ = rustix::process::setsid();
     tracing_subscriber::fmt()
@@ -54,7 +54,7 @@ pub(crate) fn run(state_dir: &Path) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("runtime")?
-        .block_on(serve(&state))
+        .block_on(serve(&state, warm_workers))
 }
 
 /// Who reads it may be gone; that is no reason to stop.
@@ -71,7 +71,7 @@ pub(crate) fn tell_failure(error: &anyhow::Error) {
     say(&format!("failed: {}", reason.replace('\n', " ")));
 }
 
-async fn serve(state: &StateDir) -> anyhow::Result<()> {
+async fn serve(state: &StateDir, warm_workers: bool) -> anyhow::Result<()> {
     let mut ports = Ports::open(state)?;
     for (service, uses) in PORTS {
         // What still runs keeps its ports; of the rest, those that others have taken are chosen again.
@@ -104,7 +104,7 @@ async fn serve(state: &StateDir) -> anyhow::Result<()> {
     documents::apply(&client, &endpoints).await?;
 
     let images = Arc::new(ImageStore::open(state.images())?.with_managed(managed(state)?));
-    let workers = Workers::new(state.root().join("workers"));
+    let workers = warm_workers.then(|| Workers::new(state.root().join("workers")));
     let config = controllers_config(state, &mut ports, ImageStore::clone(&images), workers.clone())?;
     let stopped = stop.clone();
     servers.spawn(controllers_until(config, client.clone(), stopped));
@@ -124,6 +124,7 @@ async fn serve(state: &StateDir) -> anyhow::Result<()> {
         identity: ProcessIdentity::own(),
         build: tier6::build_id(Path::new("/proc/self/exe"))?,
         url: endpoints.pipelines.url,
+        warm_workers,
     };
     record.write(state)?;
     tracing::info!(url = record.url, build = record.build, "serving");
@@ -181,7 +182,7 @@ fn system_path() -> String {
 fn engine_config(
     state: &StateDir,
     images: Arc<ImageStore>,
-    workers: Workers,
+    workers: Option<Workers>,
     environment: kubernetes::Environment,
 ) -> anyhow::Result<EngineConfig> {
     let mut env = tier6::child_environment(state)?;
@@ -197,7 +198,7 @@ fn engine_config(
         environment: Arc::new(environment),
         env,
         system_path: system_path(),
-        workers: Some(workers),
+        workers,
         ..EngineConfig::below(state.root(), images, Shim::this_program())
     })
 }
@@ -206,7 +207,7 @@ fn controllers_config(
     state: &StateDir,
     ports: &mut Ports,
     images: ImageStore,
-    workers: Workers,
+    workers: Option<Workers>,
 ) -> anyhow::Result<controllers::Config> {
     let mut url = |name: &str| anyhow::Ok(Url::parse(&format!("http://127.0.0.1:{}", ports.of(name)?))?);
     let (dashboard, entry, own) = (url("ray-dashboard")?, url("serving")?, url("traefik")?);
@@ -220,7 +221,7 @@ fn controllers_config(
         images,
         python: state.python()?.join("bin/python"),
         shim: Shim::this_program(),
-        workers: Some(workers),
+        workers,
         ray: controllers::Ray {
             address: format!("127.0.0.1:{}", ports.of("ray-gcs")?),
             dashboard,

@@ -23,6 +23,9 @@ enum Command {
         /// The state folder.
         #[arg(long)]
         state_dir: PathBuf,
+        /// Starts a Python process for each component, tuner and model server.
+        #[arg(long)]
+        no_warm_workers: bool,
     },
 }
 
@@ -31,8 +34,11 @@ fn main() -> ExitCode {
     if let Some(code) = processes::run_if_shim() {
         return code;
     }
-    let Command::Run { state_dir } = Command::parse();
-    match daemon::run(&state_dir) {
+    let Command::Run {
+        state_dir,
+        no_warm_workers,
+    } = Command::parse();
+    match daemon::run(&state_dir, !no_warm_workers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             daemon::tell_failure(&error);

@@ -71,6 +71,9 @@ pub(crate) struct UpArguments {
     /// The cluster's context in your kubeconfig
     #[arg(long, value_name = "NAME", required_if_eq("on", "cluster"))]
     pub(crate) context: Option<String>,
+    /// Embedded: start a Python process for each component, tuner and model server, until `down`
+    #[arg(long)]
+    pub(crate) no_warm_workers: bool,
     /// Configuration of the kind cluster [default: tier6/kind.yaml]
     #[arg(long, value_name = "FILE")]
     pub(crate) kind_config: Option<PathBuf>,

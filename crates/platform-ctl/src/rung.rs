@@ -27,7 +27,7 @@ pub(crate) async fn up(common: &Common, asked: &UpArguments) -> Result<Exit, Fai
         }
         return Ok(Exit::Well);
     }
-    let report = bring_up(&state).await?;
+    let report = bring_up(&state, warm_workers(asked)).await?;
     if common.json {
         output::json(&report.endpoints)?;
     } else {
@@ -45,7 +45,7 @@ pub(crate) async fn ensure_up(common: &Common, asked: &UpArguments) -> Result<()
                 Box::pin(kubernetes::bring_up(&state, target, asked.kind_config.as_deref())).await?;
             }
             None => {
-                bring_up(&state).await?;
+                bring_up(&state, warm_workers(asked)).await?;
             }
         }
     }
@@ -69,21 +69,36 @@ fn target(state: &StateDir, asked: &UpArguments) -> Result<Option<Target>, Failu
     }
 }
 
-pub(crate) async fn bring_up(state: &StateDir) -> Result<embedded::UpReport, Failure> {
+/// What is not asked for stays as it is.
+fn warm_workers(asked: &UpArguments) -> Option<bool> {
+    asked.no_warm_workers.then_some(false)
+}
+
+pub(crate) async fn bring_up(
+    state: &StateDir,
+    warm_workers: Option<bool>,
+) -> Result<embedded::UpReport, Failure> {
     let mut screen = Screen::new();
     let mut services: Vec<ServiceStatus> = Vec::new();
-    let up = embedded::up(state, &beside_this("basecampd")?, |progress| match progress {
-        Progress::DaemonStarted => screen.say("the daemon is started"),
-        Progress::DaemonJoined => {}
-        Progress::DaemonReplaced => screen.say("the daemon of another build is replaced"),
-        Progress::Service(status) => {
-            match services.iter_mut().find(|known| known.name == status.name) {
-                Some(known) => known.clone_from(status),
-                None => services.push(status.clone()),
+    let up = embedded::up(
+        state,
+        &beside_this("basecampd")?,
+        warm_workers,
+        |progress| match progress {
+            Progress::DaemonStarted => screen.say("the daemon is started"),
+            Progress::DaemonJoined => {}
+            Progress::DaemonReplaced => {
+                screen.say("the daemon of another build or other options is replaced")
             }
-            screen.show(services.iter().map(service_row).collect());
-        }
-    })
+            Progress::Service(status) => {
+                match services.iter_mut().find(|known| known.name == status.name) {
+                    Some(known) => known.clone_from(status),
+                    None => services.push(status.clone()),
+                }
+                screen.show(services.iter().map(service_row).collect());
+            }
+        },
+    )
     .await;
     screen.close();
     Ok(up?)

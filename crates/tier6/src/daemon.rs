@@ -21,6 +21,8 @@ pub struct DaemonRecord {
     pub build: String,
     /// Base URL of KFP's API and of the daemon's own.
     pub url: String,
+    /// Whether it forks Python programs from warm workers.
+    pub warm_workers: bool,
 }
 
 impl DaemonRecord {
@@ -158,6 +160,7 @@ mod tests {
             identity: ProcessIdentity::own(),
             build: "b".into(),
             url: "http://127.0.0.1:1".into(),
+            warm_workers: true,
         };
         record.write(&state).unwrap();
         assert_eq!(DaemonRecord::of_running(&state).unwrap(), Some(record.clone()));

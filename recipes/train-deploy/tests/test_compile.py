@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import pipeline
-from compile import CompileError, closure, image, runtime
+from compile import CompileError, closure, image, libraries, runtime
 from registry import provenance
 from tests.conftest import RECIPE, compiled
 
@@ -94,6 +94,17 @@ def test_imports_are_followed_wherever_they_stand(tmp_path: Path) -> None:
         (tmp_path / path).write_text(text)
     names = ("__init__", "one", "two", "three", "four", "six", "seven")
     assert closure(tmp_path, ["a.one"]) == {"data.txt", *(f"a/{name}.py" for name in names)}
+
+
+def test_a_worker_is_told_what_programs_import_themselves(tmp_path: Path) -> None:
+    for path, text in {
+        "one.py": "import json\nimport numpy as np\nimport two\nSTARTS = ('three',)\n",
+        "two.py": "if TYPE_CHECKING:\n    import never\ndef f():\n    from pyarrow.parquet import read_table\n",
+        "three.py": "import ray\n",
+    }.items():
+        (tmp_path / path).write_text(text)
+    assert libraries(tmp_path, ["one"]) == ["numpy", "pyarrow.parquet"]
+    assert libraries(tmp_path, ["three"]) == ["ray"]
 
 
 @pytest.mark.parametrize(

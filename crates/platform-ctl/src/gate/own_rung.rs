@@ -67,7 +67,7 @@ impl OwnRung {
     }
 
     pub(super) async fn up(&self) -> Result<(), Failure> {
-        rung::bring_up(&self.state).await.map(drop)
+        rung::bring_up(&self.state, None).await.map(drop)
     }
 
     pub(super) async fn down(&self) -> Result<(), Failure> {

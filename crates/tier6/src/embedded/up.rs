@@ -31,7 +31,7 @@ pub enum Progress<'a> {
     DaemonStarted,
     /// A daemon of this build runs already.
     DaemonJoined,
-    /// A daemon of another build ran; this build's has taken its place.
+    /// A daemon of another build, or of other options, ran; this one has taken its place.
     DaemonReplaced,
     /// A service, first as it is, then at each change.
     Service(&'a ServiceStatus),
@@ -50,7 +50,8 @@ pub struct UpReport {
 
 /// Starts or joins the daemon, and returns as soon as every service is ready or one has failed.
 ///
-/// `basecampd` is the daemon's program. May be interrupted and repeated; twice is once.
+/// `basecampd` is the daemon's program; `warm_workers` asks for a daemon with or without them, `None` takes the one that
+/// runs. May be interrupted and repeated; twice is once.
 ///
 /// # Errors
 /// [`Tier6Error::NoPython`] before anything is started; [`Tier6Error::DaemonDown`], [`Tier6Error::ServiceFailed`] with
@@ -58,14 +59,18 @@ pub struct UpReport {
 pub async fn up(
     state: &StateDir,
     basecampd: &Path,
+    warm_workers: Option<bool>,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<UpReport, Tier6Error> {
     let start = Instant::now();
     state.python()?;
     let build = build_id(basecampd)?;
     let running = answering(state, &build).await?;
+    let fits = |record: &DaemonRecord| {
+        record.build == build && warm_workers.is_none_or(|asked| asked == record.warm_workers)
+    };
     let told = match &running {
-        Some(record) if record.build == build => Progress::DaemonJoined,
+        Some(record) if fits(record) => Progress::DaemonJoined,
         Some(record) => {
             // Its children stay: the successor adopts them.
             processes::terminate(&record.identity, Duration::from_secs(10)).await?;
@@ -74,8 +79,11 @@ pub async fn up(
         None => Progress::DaemonStarted,
     };
     let record = match running {
-        Some(record) if record.build == build => record,
-        _ => start_daemon(state, basecampd).await?,
+        Some(record) if fits(&record) => record,
+        other => {
+            let before = other.is_none_or(|record| record.warm_workers);
+            start_daemon(state, basecampd, warm_workers.unwrap_or(before)).await?
+        }
     };
     progress(told);
     let waited = tokio::time::timeout(SERVICES_DEADLINE, all_ready(state, &record, &mut progress)).await;
@@ -157,10 +165,14 @@ async fn all_ready(
 }
 
 /// Starts a daemon; where one that another `up` starts at the same moment is faster, that one's record.
-async fn start_daemon(state: &StateDir, basecampd: &Path) -> Result<DaemonRecord, Tier6Error> {
+async fn start_daemon(
+    state: &StateDir,
+    basecampd: &Path,
+    warm_workers: bool,
+) -> Result<DaemonRecord, Tier6Error> {
     let deadline = Instant::now() + DAEMON_DEADLINE;
     loop {
-        launch_daemon(state, basecampd).await?;
+        launch_daemon(state, basecampd, warm_workers).await?;
         let pause = Instant::now() + HELD_PAUSE;
         while Instant::now() < pause {
             if let Some(record) = DaemonRecord::of_running(state)? {
@@ -180,7 +192,7 @@ async fn start_daemon(state: &StateDir, basecampd: &Path) -> Result<DaemonRecord
 }
 
 /// Returns once a daemon serves its API, or has found that another one holds the lock.
-async fn launch_daemon(state: &StateDir, basecampd: &Path) -> Result<(), Tier6Error> {
+async fn launch_daemon(state: &StateDir, basecampd: &Path, warm_workers: bool) -> Result<(), Tier6Error> {
     let log = state.log("basecampd");
     std::fs::create_dir_all(state.logs()).map_err(Tier6Error::file(state.logs()))?;
     let stderr = std::fs::File::options()
@@ -193,6 +205,7 @@ async fn launch_daemon(state: &StateDir, basecampd: &Path) -> Result<(), Tier6Er
         .arg("run")
         .arg("--state-dir")
         .arg(state.root())
+        .args((!warm_workers).then_some("--no-warm-workers"))
         // The user's proxy variables, and whatever else steers a client, stay outside.
         .env_clear()
         .envs(
@@ -268,6 +281,7 @@ mod tests {
             identity: ProcessIdentity::own(),
             build: "b".into(),
             url: "http://127.0.0.1:1".into(),
+            warm_workers: true,
         };
         record.write(&state).unwrap();
         std::fs::rename(state.daemon_record(), folder.path().join("record")).unwrap();
@@ -275,7 +289,7 @@ mod tests {
             folder.path(),
             "if mkdir tried 2>/dev/null; then echo held; else mv record daemon.json; echo serving; fi",
         );
-        assert_eq!(start_daemon(&state, &basecampd).await.unwrap(), record);
+        assert_eq!(start_daemon(&state, &basecampd, true).await.unwrap(), record);
     }
 
     #[tokio::test]
@@ -287,6 +301,7 @@ mod tests {
             identity: ProcessIdentity::of(i32::try_from(dying.id()).unwrap()).unwrap(),
             build: "b".into(),
             url: "http://127.0.0.1:1".into(),
+            warm_workers: true,
         };
         record.write(&state).unwrap();
         let of_another_build = answering(&state, "c").await.unwrap();
@@ -302,7 +317,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::open(folder.path()).unwrap();
         let basecampd = program(folder.path(), "echo 'no such disk' >&2; exit 7");
-        let message = start_daemon(&state, &basecampd).await.unwrap_err().to_string();
+        let message = start_daemon(&state, &basecampd, true)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(
             message.contains("exit status: 7") && message.contains("no such disk"),
             "{message}"
@@ -315,7 +333,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::open(folder.path()).unwrap();
         let basecampd = program(folder.path(), "echo 'failed: engine.db: no room'; exit 1");
-        let message = start_daemon(&state, &basecampd).await.unwrap_err().to_string();
+        let message = start_daemon(&state, &basecampd, true)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(
             message.starts_with("the daemon did not come up: engine.db: no room\n"),
             "{message}"
