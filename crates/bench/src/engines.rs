@@ -49,12 +49,13 @@ pub(crate) struct Asked {
     json: bool,
 }
 
-/// Measures and prints all.
-pub(crate) async fn command(asked: &Asked) -> anyhow::Result<()> {
+/// Measures and prints all; `false` where another engine could not be measured.
+pub(crate) async fn command(asked: &Asked) -> anyhow::Result<bool> {
     std::fs::create_dir_all(&asked.folder).with_context(|| asked.folder.display().to_string())?;
     let folder = asked.folder.canonicalize()?;
     let kfp = Peer::named("kfp-local")?;
     let environment = kfp.install(&folder, &asked.uv, &asked.python).await?;
+    let mut all_measured = true;
     let mut report = Report {
         rows: Vec::new(),
         json: asked.json,
@@ -73,7 +74,13 @@ pub(crate) async fn command(asked: &Asked) -> anyhow::Result<()> {
     for peer in wanted(asked.peers.as_deref())? {
         let environment = peer.install(&folder, &asked.uv, &asked.python).await?;
         for shape in peer.shapes(CHAIN, LIGHT) {
-            report.add(peer.measure(&environment, shape, case(shape)).await?);
+            match peer.measure(&environment, shape, case(shape)).await {
+                Ok(row) => report.add(row),
+                Err(error) => {
+                    all_measured = false;
+                    eprintln!("{}: {error:#}", peer.name);
+                }
+            }
         }
     }
     report.add(ours::bare(200)?);
@@ -88,7 +95,7 @@ pub(crate) async fn command(asked: &Asked) -> anyhow::Result<()> {
     if asked.json {
         println!("{}", serde_json::to_string_pretty(&report.rows)?);
     }
-    Ok(())
+    Ok(all_measured)
 }
 
 /// The other engines that are asked for.

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
                         .await
                         .map(|()| true),
                     Command::Crash(asked) => crash::command(&asked).await,
-                    Command::Engines(asked) => engines::command(&asked).await.map(|()| true),
+                    Command::Engines(asked) => engines::command(&asked).await,
                 }
             })
         });

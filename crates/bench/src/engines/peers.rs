@@ -212,6 +212,8 @@ impl Environment {
             .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
             .env("HOME", &home)
             .env("PREFECT_HOME", home.join("prefect"))
+            // Its own server takes as long as it takes; the default gives up after 20 s.
+            .env("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
             .env("LANG", "C.UTF-8")
             .current_dir(&self.0);
         command
