@@ -42,12 +42,16 @@ pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>)
 /// Starts what an attempt runs; `None` where a worker has gone away in the middle of it.
 fn begin(
     config: &EngineConfig,
-    launch: Launch,
+    mut launch: Launch,
     chosen: Chosen,
 ) -> Result<Option<ProcessIdentity>, ProcessError> {
     match &config.workers {
         Some(workers) => workers.launch(&config.shim, launch, chosen),
-        None => config.shim.launch(&launch).map(Some),
+        None => {
+            let because = chosen.err().unwrap_or_default();
+            launch.launcher = Launcher::Fresh { because };
+            config.shim.launch(&launch).map(Some)
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod recurring;
 mod rerun;
 mod runs;
 mod volumes;
+mod worker;
 
 /// Not a test: what a shim is in this binary (`processes::Shim::this_test_binary`).
 #[test]
