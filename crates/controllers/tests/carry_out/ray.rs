@@ -173,7 +173,7 @@ async fn an_experiment_survives_the_daemon_and_the_tuner(rung: &mut Rung) {
         .status
         .unwrap();
     rung.kill_controllers();
-    let tuner = rung.processes("tune.py run");
+    let tuner = rung.tuners();
     kill(&tuner);
     rung.start_controllers().await;
     let done = until(&experiments, "tune-b", "succeeded", succeeded).await;
@@ -206,7 +206,7 @@ async fn a_deleted_experiment_leaves_nothing(rung: &Rung) {
         .unwrap();
     gone(&experiments, "tune-c").await;
     assert_eq!(rung.processes("sleep 3141"), [0; 0]);
-    assert_eq!(rung.processes("tune.py run"), [0; 0]);
+    assert_eq!(rung.tuners(), [0; 0]);
     let folders = std::fs::read_dir(rung.config.experiments.join("trials")).unwrap();
     let left: Vec<PathBuf> = folders.flatten().map(|entry| entry.path()).collect();
     assert!(

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use image_store::{Base, ImageManifest, ImageStore};
 use kube::runtime::watcher::watch_object;
 use kube::{Api, Client, Resource};
-use processes::{ProcessTable, Shim, Workers};
+use processes::{Attached, ProcessTable, Shim, Workers};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -227,6 +227,22 @@ impl Rung {
         let url = self.config.traefik.entry.join(path).unwrap();
         let answer = client.post(url).body("{}").send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// Tuners that run: what stands below the shims of their launches, whoever launched them.
+    pub(crate) fn tuners(&self) -> Vec<i32> {
+        let table = ProcessTable::read();
+        let folders = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten();
+        folders(self.config.experiments.clone())
+            .flat_map(|namespace| folders(namespace.path()))
+            .flat_map(|experiment| folders(experiment.path().join("tuner")))
+            .filter_map(|launch| match processes::attach(&launch.path()) {
+                Ok(Attached::Running(shim)) => Some(shim.pid),
+                _ => None,
+            })
+            .flat_map(|shim| table.descendants(shim))
+            .map(|row| row.pid)
+            .collect()
     }
 
     /// Process ids of this rung's processes whose command line holds a text.

@@ -17,7 +17,7 @@ use crate::launch::{Launch, Launcher, Shim};
 const LIMIT: usize = 3;
 
 /// A worker that nobody has asked for so long is ended.
-const IDLE: Duration = Duration::from_mins(15);
+const IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// Set while modules are imported, and not in the forks. Arrow's allocator would start a thread of its own, and a worker
 /// forks only while it has one.
