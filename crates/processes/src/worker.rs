@@ -31,6 +31,9 @@ const FORK_SERVER: &str = include_str!("worker/fork_server.py");
 /// How long a fork may take. Nothing but the fork happens in that time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Bytes of the command lines that its forks show; one that is longer is cut off there.
+const ROOM: usize = 64 * 1024;
+
 /// What a worker is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerSpec {
@@ -101,6 +104,7 @@ impl Worker {
         let (ours, theirs) = UnixStream::pair().map_err(told)?;
         let process = Command::new(&spec.python)
             .arg(&program)
+            .arg(" ".repeat(ROOM))
             .env_clear()
             .envs(&spec.env)
             .current_dir(&spec.dir)

@@ -11,6 +11,7 @@ as it is of one that it starts itself, and all else that it does is the same.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -147,8 +148,23 @@ def await_shim(launch: Message, shim: socket.socket) -> None:
     shim.close()
 
 
+def show(words: list[str]) -> None:
+    """Has `ps` and /proc show these words as the command line: they are written over the ones that are there.
+
+    The worker is started with an argument of blanks, which makes room for those of its forks.
+    """
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    # arg_start and arg_end, fields 48 and 49 of proc(5).
+    start, room = int(fields[45]), int(fields[46]) - int(fields[45])
+    line = b"".join(os.fsencode(word) + b"\0" for word in words)[: room - 1]
+    ctypes.memset(start, 0, room)
+    ctypes.memmove(start, line, len(line))
+
+
 def become(launch: Message) -> None:
     """Makes this process what a fresh interpreter would be for that launch."""
+    show([launch["program"], *launch["args"]])
     os.chdir(launch["cwd"])
     os.environ.clear()
     os.environ.update(launch["env"])
@@ -178,6 +194,7 @@ def main() -> Message | None:
     os.close(null)
     # Its folder is no place to import from.
     sys.path.pop(0)
+    show([sys.executable, sys.argv[0]])
     spec = receive(asker)
     if spec is None:
         return None

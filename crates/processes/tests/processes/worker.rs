@@ -111,7 +111,7 @@ import heavy
 print(json.dumps({
     'argv': sys.argv, 'env': dict(os.environ), 'cwd': os.getcwd(), 'first': sys.path[0], 'name': __name__,
     'stdin': sys.stdin.read(), 'session': os.getsid(0) == os.getppid(), 'descriptors': sorted(map(int, os.listdir('/proc/self/fd')))[:3],
-    'spec': __spec__.name,
+    'spec': __spec__.name, 'command': open('/proc/self/cmdline').read().rstrip('\\0').split('\\0'),
 }, sort_keys=True))
 print('to standard error', file=sys.stderr)
 ";
