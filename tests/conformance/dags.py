@@ -1,7 +1,7 @@
 """Random pipelines, the same for the same seed, of everything that tells tasks when to run and what they are given.
 
-Steps are containers' commands that start in milliseconds. Each notes in a file what it was given, so that two engines can
-be asked whether they ran the same.
+Steps are containers' commands that start in milliseconds. Each notes in a file what it was given, so that two engines
+can be asked whether they ran the same.
 """
 # The SDK gives functions other signatures than they have.
 # pyright: reportCallIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false, reportInvalidTypeForm=false
