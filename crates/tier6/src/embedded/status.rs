@@ -106,16 +106,24 @@ pub async fn status(state: &StateDir) -> Result<Status, Tier6Error> {
             message: service.message.filter(|_| service.state != ServiceState::Ready),
         });
     }
-    // Shims other than the services': steps, trials, model servers. Each is a child of the daemon, or of nobody of ours.
+    // Shims other than the services': steps, trials, model servers. Each is a child of the daemon, of a warm worker, or of
+    // nobody of ours. They come before the workers, which are what is left of the daemon's children.
     let daemon = running.as_ref().map(|record| record.identity.pid);
-    for top in marked
+    let (shims, others): (Vec<_>, Vec<_>) = marked
         .iter()
-        .filter(|row| !all.contains(&row.parent) || Some(row.parent) == daemon)
-    {
+        .filter(|row| Some(row.pid) != daemon)
+        .map(|row| (row, launch_folder(row.pid, state)))
+        .partition(|(_, folder)| folder.is_some());
+    let others = others
+        .into_iter()
+        .filter(|(row, _)| !all.contains(&row.parent) || Some(row.parent) == daemon);
+    for (top, folder) in shims.into_iter().chain(others) {
         let (processes, resident_bytes) = weigh(top.pid);
         if processes > 0 {
             rows.push(StatusRow {
-                name: launch_folder(top.pid, state).unwrap_or_else(|| top.name.clone()),
+                name: folder
+                    .or_else(|| worker(top.pid))
+                    .unwrap_or_else(|| top.name.clone()),
                 state: "running".into(),
                 pid: Some(top.pid),
                 processes,
@@ -131,6 +139,13 @@ pub async fn status(state: &StateDir) -> Result<Status, Tier6Error> {
         _ => None,
     };
     Ok(Status { endpoints, rows })
+}
+
+/// A warm worker's program tells that it is one.
+fn worker(pid: i32) -> Option<String> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+    let is_one = line.split('\0').nth(1)?.ends_with("/fork_server.py");
+    is_one.then(|| "warm worker".to_owned())
 }
 
 /// A shim's second argument is its launch folder.
