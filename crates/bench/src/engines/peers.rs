@@ -151,6 +151,8 @@ impl Peer {
             std::fs::write(&complete, self.lock).with_context(|| complete.display().to_string())?;
         }
         std::fs::write(&script, self.script).with_context(|| script.display().to_string())?;
+        let home = environment.join("home/prefect");
+        std::fs::create_dir_all(&home).with_context(|| home.display().to_string())?;
         Ok(Environment(environment))
     }
 
