@@ -104,7 +104,10 @@ async fn serve(state: &StateDir, warm_workers: bool) -> anyhow::Result<()> {
     documents::apply(&client, &endpoints).await?;
 
     let images = Arc::new(ImageStore::open(state.images())?.with_managed(managed(state)?));
-    let workers = warm_workers.then(|| Workers::new(state.root().join("workers")));
+    let workers = match warm_workers {
+        true => Workers::new(state.root().join("workers")),
+        false => Workers::off(),
+    };
     let config = controllers_config(state, &mut ports, ImageStore::clone(&images), workers.clone())?;
     let stopped = stop.clone();
     servers.spawn(controllers_until(config, client.clone(), stopped));
@@ -182,7 +185,7 @@ fn system_path() -> String {
 fn engine_config(
     state: &StateDir,
     images: Arc<ImageStore>,
-    workers: Option<Workers>,
+    workers: Workers,
     environment: kubernetes::Environment,
 ) -> anyhow::Result<EngineConfig> {
     let mut env = tier6::child_environment(state)?;
@@ -207,7 +210,7 @@ fn controllers_config(
     state: &StateDir,
     ports: &mut Ports,
     images: ImageStore,
-    workers: Option<Workers>,
+    workers: Workers,
 ) -> anyhow::Result<controllers::Config> {
     let mut url = |name: &str| anyhow::Ok(Url::parse(&format!("http://127.0.0.1:{}", ports.of(name)?))?);
     let (dashboard, entry, own) = (url("ray-dashboard")?, url("serving")?, url("traefik")?);

@@ -57,7 +57,9 @@ pub(crate) async fn serve(
     publish_image(&images, folder, python)?;
     let mut config = EngineConfig::below(folder, Arc::new(images), Shim::this_program());
     config.scratch = folder.join("tmp");
-    config.workers = (launcher == Launcher::Warm).then(|| Workers::new(folder.join("workers")));
+    if launcher == Launcher::Warm {
+        config.workers = Workers::new(folder.join("workers"));
+    }
     if let Some(last) = kill_at {
         config.at_instant = Some(Arc::new(move |nth| {
             if nth >= last {

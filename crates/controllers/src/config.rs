@@ -22,8 +22,8 @@ pub struct Config {
     pub python: PathBuf,
     /// How processes are started.
     pub shim: Shim,
-    /// Who forks tuners; `None`: each gets a process that is started for it.
-    pub workers: Option<Workers>,
+    /// Who forks tuners and model servers.
+    pub workers: Workers,
     /// Variables of every process that is started; an image's and a container's own win. The mark of the state folder is
     /// among them, and `PATH`, which is searched after the folders of an image.
     pub environment: BTreeMap<String, String>,

@@ -41,25 +41,15 @@ impl Launches {
         }
     }
 
-    /// Launches, and beats when the process has ended.
-    pub(crate) fn launch(&self, launch: &Launch, pulse: &Pulse) -> Result<ProcessIdentity, ProcessError> {
-        let identity = self.shim.launch(launch)?;
-        self.follow(&launch.dir, &identity, pulse);
-        Ok(identity)
-    }
-
-    /// The same by a worker, where one was chosen; `None` where that went away in the middle of it: then it beats, for
-    /// somebody to look what became of the launch.
-    pub(crate) fn launch_by(
+    /// Launches by the worker that was chosen, else by the shim, and beats when the process has ended. `None` where the
+    /// worker went away in the middle of it: then it beats at once, for somebody to look what became of the launch.
+    pub(crate) fn launch(
         &self,
-        workers: Option<&Workers>,
+        workers: &Workers,
         chosen: Chosen,
         launch: Launch,
         pulse: &Pulse,
     ) -> Result<Option<ProcessIdentity>, ProcessError> {
-        let Some(workers) = workers else {
-            return self.launch(&launch, pulse).map(Some);
-        };
         let dir = launch.dir.clone();
         let launched = workers.launch(&self.shim, launch, chosen)?;
         match &launched {

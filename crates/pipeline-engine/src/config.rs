@@ -37,8 +37,8 @@ pub struct EngineConfig {
     pub shim: Shim,
     /// What tasks may use at once.
     pub capacity: Capacity,
-    /// Who forks Python components; `None`: each gets a process that is started for it.
-    pub workers: Option<Workers>,
+    /// Who forks Python components.
+    pub workers: Workers,
     /// Bytes of an attempt's log that are kept, from its start; what is dropped is said at its end.
     pub log_limit: u64,
     /// The time that schedules go by.
@@ -48,7 +48,7 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// Everything below one folder, and all of the machine: `engine/engine.db`, `tasks/`, `artifacts/`,
+    /// Everything below one folder, all of the machine, no warm workers: `engine/engine.db`, `tasks/`, `artifacts/`,
     /// `volumes/`.
     pub fn below(state: impl Into<PathBuf>, images: Arc<ImageStore>, shim: Shim) -> Self {
         let state = state.into();
@@ -64,7 +64,7 @@ impl EngineConfig {
             system_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             shim,
             capacity: Capacity::of_machine(),
-            workers: None,
+            workers: Workers::off(),
             log_limit: 64 << 20,
             clock: Arc::new(SystemClock),
             at_instant: None,

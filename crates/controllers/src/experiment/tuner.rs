@@ -158,15 +158,11 @@ impl Tuners {
         );
         launch.log_limit = Some(LogLimit::Rotate(LOG_BYTES));
         launch.grace = GRACE;
-        let chosen = match &config.workers {
-            Some(workers) => {
-                let mut env = launch.env.clone();
-                env.retain(|name, _| !name.starts_with(TRIAL_PREFIX));
-                workers.choose(&config.python, env, vec!["tuner.study".to_owned()])
-            }
-            None => Err("warm workers are off".to_owned()),
-        };
-        launches.launch_by(config.workers.as_ref(), chosen, launch, pulse)?;
+        let mut env = launch.env.clone();
+        env.retain(|name, _| !name.starts_with(TRIAL_PREFIX));
+        let modules = vec!["tuner.study".to_owned()];
+        let chosen = config.workers.choose(&config.python, env, modules);
+        launches.launch(&config.workers, chosen, launch, pulse)?;
         Ok(())
     }
 

@@ -104,10 +104,7 @@ pub(crate) fn launch(
 }
 
 /// The worker that is to fork a server.
-pub(crate) fn choose(workers: Option<&Workers>, image: &Environment, launch: &Launch) -> Chosen {
-    let Some(workers) = workers else {
-        return Err("warm workers are off".to_owned());
-    };
+pub(crate) fn choose(workers: &Workers, image: &Environment, launch: &Launch) -> Chosen {
     let modules = Worker::can_run(launch).then(|| image.modules.get(&launch.args[1]));
     let Some(modules) = modules.flatten() else {
         return Err("its image names no modules that it imports".to_owned());

@@ -70,10 +70,10 @@ impl Services {
         };
         home.prepare(number, &started)?;
         scratch(&image.workdir, &launch.cwd).map_err(ReconcileError::file(&launch.cwd))?;
-        let workers = self.context.config.workers.as_ref();
+        let workers = &self.context.config.workers;
         let chosen = choose(workers, &image, &launch);
         let (launches, pulse) = (&self.context.launches, &self.context.services);
-        let Some(identity) = launches.launch_by(workers, chosen, launch, pulse)? else {
+        let Some(identity) = launches.launch(workers, chosen, launch, pulse)? else {
             return Ok(Ok(()));
         };
         let server = Server {

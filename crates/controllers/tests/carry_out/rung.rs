@@ -67,7 +67,7 @@ impl Rung {
             images,
             python: python(),
             shim: Shim::this_test_binary("shim"),
-            workers: Some(Workers::new(state.path().join("workers"))),
+            workers: Workers::new(state.path().join("workers")),
             environment,
             ray: Ray {
                 address: format!("127.0.0.1:{}", free_port()),

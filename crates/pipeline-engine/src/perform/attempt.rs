@@ -3,14 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use processes::{
-    Attached, Cause, Chosen, End, ExitRecord, Launch, Launcher, Outcome, ProcessError, ProcessIdentity,
-};
+use processes::{Attached, Cause, End, ExitRecord, Launcher, Outcome, ProcessIdentity};
 use tokio::sync::Notify;
 
 use super::command::{self, GRACE, Places};
 use super::{Shared, outputs};
-use crate::config::EngineConfig;
 use crate::decide::{AttemptEnd, Order};
 use crate::layout;
 
@@ -24,34 +21,19 @@ pub(super) async fn launch(shared: Arc<Shared>, order: Order, stop: Arc<Notify>)
         Ok(prepared) => prepared,
         Err(message) => return failed(message, false),
     };
-    let for_launch = Arc::clone(&shared);
-    let launched = tokio::task::spawn_blocking(move || begin(&for_launch.config, launch, chosen)).await;
+    let (shim, workers) = (shared.config.shim.clone(), shared.config.workers.clone());
+    let launched = tokio::task::spawn_blocking(move || workers.launch(&shim, launch, chosen)).await;
     drop(turn);
     match launched {
         Ok(Ok(Some(identity))) => {
             let places = Places::of(&shared.config, &order);
             watch(order, places, identity, stop).await
         }
+        // A worker went away in the middle of it.
         Ok(Ok(None)) => attach(shared, order, stop).await,
         // The machine has no process to give, say: that passes.
         Ok(Err(error)) => failed(error.to_string(), true),
         Err(_) => (AttemptEnd::NeverStarted, None),
-    }
-}
-
-/// Starts what an attempt runs; `None` where a worker has gone away in the middle of it.
-fn begin(
-    config: &EngineConfig,
-    mut launch: Launch,
-    chosen: Chosen,
-) -> Result<Option<ProcessIdentity>, ProcessError> {
-    match &config.workers {
-        Some(workers) => workers.launch(&config.shim, launch, chosen),
-        None => {
-            let because = chosen.err().unwrap_or_default();
-            launch.launcher = Launcher::Fresh { because };
-            config.shim.launch(&launch).map(Some)
-        }
     }
 }
 

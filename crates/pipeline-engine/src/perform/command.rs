@@ -136,12 +136,7 @@ pub(super) async fn prepare(shared: &Shared, order: &Order) -> Result<(Launch, C
     launch.stragglers = Stragglers::Kill;
     launch.publish = publications(component, &places);
     launch.view = view::of(shared, order, &places.folder, start.reach).await?;
-    let chosen = worker::choose(
-        config.workers.as_ref(),
-        &start,
-        &order.references.variables,
-        &launch,
-    );
+    let chosen = worker::choose(&config.workers, &start, &order.references.variables, &launch);
 
     let scratch = layout::scratch(&config.scratch, order.task, order.attempt);
     let folders = folders(component, &places, scratch, &prepared.files);

@@ -25,15 +25,7 @@ static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
 });
 
 /// The worker for an attempt. `variables` are those that its task takes from somewhere.
-pub(super) fn choose(
-    workers: Option<&Workers>,
-    start: &Start,
-    variables: &[Variable],
-    launch: &Launch,
-) -> Chosen {
-    let Some(workers) = workers else {
-        return Err("warm workers are off".to_owned());
-    };
+pub(super) fn choose(workers: &Workers, start: &Start, variables: &[Variable], launch: &Launch) -> Chosen {
     if !Worker::can_run(launch) || launch.args[1] != EXECUTOR_MODULE {
         return Err("it is no Python component, or has volumes".to_owned());
     }

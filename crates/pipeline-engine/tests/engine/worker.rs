@@ -27,7 +27,7 @@ const HEAVY: &str = "import os\nPID = os.getpid()\nSETTING = os.environ['SETTING
 /// A configuration with warm workers, and an image `component:step` that names what it imports.
 fn config(folder: &Path) -> EngineConfig {
     let mut config = fixture::config(folder);
-    config.workers = Some(Workers::new(folder.join("workers")));
+    config.workers = Workers::new(folder.join("workers"));
     let recipe = folder.join("component");
     let files = [
         ("kfp/__init__.py", ""),
@@ -144,7 +144,7 @@ async fn a_worker_that_was_killed_is_replaced_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn they_can_be_off() {
-    let opened = opened(|config| config.workers = None).await;
+    let opened = opened(|config| config.workers = Workers::off()).await;
     let ended = run(&opened, 1).await;
     assert_eq!(because(&ended), "warm workers are off");
     assert_eq!(ended.output("light", "Output"), "False one one 1");

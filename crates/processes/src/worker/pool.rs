@@ -28,7 +28,8 @@ const WHILE_IMPORTING: [(&str, &str); 1] = [("JE_ARROW_MALLOC_CONF", "background
 /// A worker is started when it is first asked for, which nobody waits for; it is ended when it is asked for no more.
 #[derive(Clone, Debug)]
 pub struct Workers {
-    folder: PathBuf,
+    /// `None`: there are none.
+    folder: Option<PathBuf>,
     known: Arc<Mutex<Vec<Known>>>,
 }
 
@@ -53,7 +54,15 @@ impl Workers {
     /// None in the beginning. Their folders are made below this one.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
-            folder: folder.into(),
+            folder: Some(folder.into()),
+            known: Arc::default(),
+        }
+    }
+
+    /// None at any time: each launch gets a process that is started for it.
+    pub fn off() -> Self {
+        Self {
+            folder: None,
             known: Arc::default(),
         }
     }
@@ -63,7 +72,10 @@ impl Workers {
     /// # Errors
     /// Why there is none, for people: it is importing, say.
     pub fn choose(&self, python: &Path, env: BTreeMap<String, String>, modules: Vec<String>) -> Chosen {
-        let spec = self.spec(python, env, modules);
+        let Some(folder) = &self.folder else {
+            return Err("warm workers are off".to_owned());
+        };
+        let spec = spec(folder, python, env, modules);
         let mut known = lock(&self.known);
         if let Some(found) = known.iter_mut().find(|known| known.spec == spec) {
             found.asked = Instant::now();
@@ -131,24 +143,24 @@ impl Workers {
         lock(&self.known)
             .retain(|known| !matches!(&known.standing, Standing::Ready(worker) if Arc::ptr_eq(worker, gone)));
     }
+}
 
-    fn spec(&self, python: &Path, mut env: BTreeMap<String, String>, modules: Vec<String>) -> WorkerSpec {
-        const OWN: [&str; 2] = ["HOME", "TMPDIR"];
-        env.retain(|name, _| !OWN.contains(&name.as_str()));
-        for (name, value) in WHILE_IMPORTING {
-            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
-        let told_apart = format!("{}\n{env:?}\n{modules:?}", python.display());
-        let dir = self.folder.join(&hex::encode(Sha256::digest(told_apart))[..16]);
-        for own in OWN {
-            env.insert(own.to_owned(), dir.display().to_string());
-        }
-        WorkerSpec {
-            dir,
-            python: python.to_owned(),
-            env,
-            modules,
-        }
+fn spec(folder: &Path, python: &Path, mut env: BTreeMap<String, String>, modules: Vec<String>) -> WorkerSpec {
+    const OWN: [&str; 2] = ["HOME", "TMPDIR"];
+    env.retain(|name, _| !OWN.contains(&name.as_str()));
+    for (name, value) in WHILE_IMPORTING {
+        env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    let told_apart = format!("{}\n{env:?}\n{modules:?}", python.display());
+    let dir = folder.join(&hex::encode(Sha256::digest(told_apart))[..16]);
+    for own in OWN {
+        env.insert(own.to_owned(), dir.display().to_string());
+    }
+    WorkerSpec {
+        dir,
+        python: python.to_owned(),
+        env,
+        modules,
     }
 }
 
