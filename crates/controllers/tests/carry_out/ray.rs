@@ -304,7 +304,9 @@ async fn jobs_end_as_their_entrypoints(rung: &Rung) {
 
 async fn a_job_that_is_late_or_deleted_is_stopped(rung: &Rung) {
     let jobs = rung.api::<RayJob>("training");
-    let late = |object: &mut Value| object["spec"]["activeDeadlineSeconds"] = json!(1);
+    // Long enough for the program to run: Ray counts a job's processes, then kills these, and loses one that its shell
+    // forks in between (`job_supervisor.py@ray-2.60.0`).
+    let late = |object: &mut Value| object["spec"]["activeDeadlineSeconds"] = json!(5);
     jobs.create(&PostParams::default(), &job("late", "sleep", late))
         .await
         .unwrap();
